@@ -1,0 +1,115 @@
+//! The small numbers of the protocol, each in its range.
+
+use core::fmt;
+use core::net::IpAddr;
+use core::num::NonZeroU8;
+
+use serde::{Deserialize, Serialize};
+
+/// Virtual Router Identifier, 1 to 255 (RFC 9568, 5.2.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Vrid(NonZeroU8);
+
+impl Vrid {
+    /// `None` for 0, which the RFC does not allow.
+    pub const fn new(vrid: u8) -> Option<Self> {
+        match NonZeroU8::new(vrid) {
+            Some(vrid) => Some(Self(vrid)),
+            None => None,
+        }
+    }
+
+    /// The value as the wire carries it.
+    pub const fn get(self) -> u8 {
+        self.0.get()
+    }
+}
+
+impl fmt::Display for Vrid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A router's priority, 1 to 255 (RFC 9568, 5.2.4). The wire's 0, "I am giving up", is no
+/// priority and is written `None` where it can occur.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Priority(NonZeroU8);
+
+impl Priority {
+    /// The priority of the router that owns the addresses.
+    pub const OWNER: Self = Self(NonZeroU8::MAX);
+    /// The priority of a drained router: still eligible, behind everyone else.
+    pub const DRAINED: Self = Self(NonZeroU8::MIN);
+    /// The lowest priority that counts as healthy where `preempt` is `degraded-only`.
+    pub const LOWEST_HEALTHY: u8 = 128;
+
+    /// `None` for 0, the wire's "I am giving up".
+    pub const fn new(priority: u8) -> Option<Self> {
+        match NonZeroU8::new(priority) {
+            Some(priority) => Some(Self(priority)),
+            None => None,
+        }
+    }
+
+    /// The value as the wire carries it.
+    pub const fn get(self) -> u8 {
+        self.0.get()
+    }
+
+    /// Whether this is the address owner's priority, 255.
+    pub fn is_owner(self) -> bool {
+        self == Self::OWNER
+    }
+
+    /// Whether the priority lies in the degraded band, 1 to 127.
+    pub const fn is_degraded(self) -> bool {
+        self.get() < Self::LOWEST_HEALTHY
+    }
+}
+
+impl fmt::Display for Priority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The address family of a virtual router. The same VRID in both families on one interface makes
+/// two independent virtual routers (RFC 9568, 1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Family {
+    /// IPv4: 224.0.0.18, ARP.
+    Ipv4,
+    /// IPv6: ff02::12, neighbour discovery.
+    Ipv6,
+}
+
+impl Family {
+    /// The family of an address.
+    pub const fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => Self::Ipv4,
+            IpAddr::V6(_) => Self::Ipv6,
+        }
+    }
+
+    /// Bytes of one address on the wire.
+    pub const fn address_len(self) -> usize {
+        match self {
+            Self::Ipv4 => 4,
+            Self::Ipv6 => 16,
+        }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ipv4 => "IPv4",
+            Self::Ipv6 => "IPv6",
+        })
+    }
+}

@@ -1,0 +1,21 @@
+//! VRRPv3 (RFC 9568) for a node that owns a virtual address.
+//!
+//! The crate has two halves:
+//!
+//! * the protocol core ([`time`], [`wire`], [`router`], [`announce`]): no clock, no socket, no
+//!   allocation once running. Time is an argument, effects are returned.
+//! * [`linux`]: the process that runs the core on raw sockets and netlink. Its messages to the
+//!   daemon are in [`proto`].
+#![deny(unsafe_code)]
+
+pub mod announce;
+pub mod config;
+pub mod linux;
+pub mod proto;
+pub mod router;
+pub mod time;
+pub mod wire;
+
+mod ids;
+
+pub use ids::{Family, Priority, Vrid};

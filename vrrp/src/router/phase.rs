@@ -1,0 +1,135 @@
+//! What a router remembers in each of its states. A value exists only in the state it belongs to.
+
+use core::net::IpAddr;
+
+use super::action::{Cause, State, Ticket};
+use crate::Priority;
+use crate::time::{Centis, Duration, Instant};
+
+#[derive(Debug)]
+pub(super) enum Phase {
+    Initialize(Initialize),
+    Backup(Backup),
+    Active(Active),
+}
+
+impl Phase {
+    pub(super) fn state(&self) -> State {
+        match self {
+            Self::Initialize(_) => State::Initialize,
+            Self::Backup(_) => State::Backup,
+            Self::Active(_) => State::Active,
+        }
+    }
+
+    /// The earliest deadline.
+    pub(super) fn timeout(&self) -> Option<Instant> {
+        match self {
+            Self::Initialize(Initialize::Paused { until }) => Some(*until),
+            Self::Initialize(_) => None,
+            Self::Backup(backup) => Some(earliest(backup.down_at, [backup.linger_until])),
+            Self::Active(active) => Some(earliest(
+                active.next_advert,
+                [active.refresh_at, active.give_up_at, active.rival.map(|r| r.silent_at)],
+            )),
+        }
+    }
+}
+
+fn earliest<const N: usize>(first: Instant, others: [Option<Instant>; N]) -> Instant {
+    others.into_iter().flatten().fold(first, Instant::min)
+}
+
+/// Why a router takes no part.
+#[derive(Debug)]
+pub(super) enum Initialize {
+    /// Not started, or stopped.
+    Stopped,
+    /// Started; the interface cannot be used.
+    NoInterface,
+    /// Started; degraded, and configured to release then.
+    Released,
+    /// The addresses could not be installed.
+    Paused { until: Instant },
+}
+
+#[derive(Debug)]
+pub(super) struct Backup {
+    /// When Active_Down_Timer fires.
+    pub(super) down_at: Instant,
+    /// What its firing will mean.
+    pub(super) expecting: Expecting,
+    /// Active_Adver_Interval: what the Active advertises (6.1).
+    pub(super) interval: Centis,
+    /// The Active that Active_Down_Timer watches, and its last priority.
+    pub(super) heard: Option<(IpAddr, Priority)>,
+    /// Until when the address stays after leaving Active, unless the successor is heard first.
+    pub(super) linger_until: Option<Instant>,
+}
+
+/// Why Active_Down_Timer would fire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expecting {
+    Silence,
+    Released(IpAddr),
+    Degraded(IpAddr, Priority),
+}
+
+impl Backup {
+    pub(super) fn cause(&self) -> Cause {
+        match self.expecting {
+            Expecting::Silence => Cause::ActiveDown { last: self.heard.map(|(source, _)| source) },
+            Expecting::Released(source) => Cause::ActiveReleased { source },
+            Expecting::Degraded(source, priority) => Cause::ActiveDegraded { source, priority },
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Active {
+    /// When Adver_Timer fires, on an absolute schedule.
+    pub(super) next_advert: Instant,
+    /// The request for the addresses that is under way.
+    pub(super) request: Option<Request>,
+    /// Whether the kernel has acknowledged the addresses since the takeover.
+    pub(super) installed: bool,
+    /// When to ask for the addresses again: the lease's refresh, or a failed request's retry.
+    pub(super) refresh_at: Option<Instant>,
+    /// When to give up for want of a confirmation: never Active without the address.
+    pub(super) give_up_at: Option<Instant>,
+    /// Another router that advertises too.
+    pub(super) rival: Option<Rival>,
+    /// Set between a late wake-up and the end of its drain.
+    pub(super) suspect: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Request {
+    pub(super) ticket: Ticket,
+    pub(super) asked: Instant,
+    pub(super) purpose: Purpose,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Takeover,
+    Refresh,
+    Repair,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rival {
+    pub(super) announced_at: Instant,
+    pub(super) silent_at: Instant,
+}
+
+/// Skew_Time for `priority` (6.1), in nanoseconds: whole centiseconds would lose it at short
+/// intervals.
+pub(super) fn skew_time(interval: Centis, priority: Priority) -> Duration {
+    interval.duration() * (256 - u32::from(priority.get())) / 256
+}
+
+/// Active_Down_Interval for `priority` (6.1).
+pub(super) fn active_down_interval(interval: Centis, priority: Priority) -> Duration {
+    interval.duration() * 3 + skew_time(interval, priority)
+}
