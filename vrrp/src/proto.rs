@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::RouterConfig;
 use crate::router::{Cause, Eligibility, Report, State};
 use crate::time::{Centis, Instant};
+use crate::wire::ChecksumForm;
 use crate::{Family, Priority, Vrid};
 
 /// The version of these messages.
@@ -134,6 +135,8 @@ pub struct RouterStatus {
     pub active_router: Option<IpAddr>,
     /// The priority that the Active last advertised.
     pub active_priority: Option<Priority>,
+    /// The checksum form that it sends.
+    pub checksum: Option<ChecksumForm>,
     /// When it last changed state, and why.
     pub last_transition: Option<LastTransition>,
     /// Why the addresses could not be installed the last time.
@@ -215,10 +218,12 @@ pub enum EventKind {
     },
     /// An advertisement could not be sent; said once until one leaves again.
     SendFailed {
+        /// The interface.
+        interface: String,
         /// Why, in words.
         error: String,
     },
-    /// Packets were discarded; said at most once a second per interface and reason.
+    /// Packets were discarded; said at most once a minute per interface and reason.
     Dropped {
         /// The interface.
         interface: String,

@@ -141,11 +141,14 @@ impl Router {
         self.source
     }
 
-    /// The Active that this Backup watches.
-    pub fn active_router(&self) -> Option<IpAddr> {
+    /// The Active and its priority, as far as this router knows: a Backup the one it watches, an
+    /// Active itself. The priority is `None` where it would give up.
+    pub fn active_router(&self) -> Option<(IpAddr, Option<Priority>)> {
         match &self.phase {
-            Phase::Backup(backup) => backup.heard.map(|(source, _)| source),
-            Phase::Active(_) => self.source,
+            Phase::Backup(backup) => {
+                backup.heard.map(|(source, priority)| (source, Some(priority)))
+            }
+            Phase::Active(_) => self.source.map(|source| (source, self.effective_priority())),
             Phase::Initialize(_) => None,
         }
     }
@@ -162,21 +165,24 @@ impl Router {
         self.leave(Initialize::Stopped, Cause::Stopped);
     }
 
-    /// Puts another configuration in force. The VRID, the family and the interface stay: where
-    /// one of those changes, it is another virtual router.
-    pub fn reconfigure(&mut self, now: Instant, config: RouterConfig) {
+    /// Puts another configuration in force and leaves the old one in its place. The VRID, the
+    /// family and the interface stay: where one of those changes, it is another virtual router.
+    pub fn reconfigure(&mut self, now: Instant, config: &mut RouterConfig) {
         let before = self.effective_priority();
+        core::mem::swap(&mut self.config, config);
         let addresses_changed = config.addresses != self.config.addresses;
         let lease_changed = config.lease != self.config.lease;
         let interval_changed = config.interval != self.config.interval;
-        self.config = config;
-        if let Phase::Active(active) = &mut self.phase {
+        let after = self.effective_priority();
+        if let Phase::Active(active) = &mut self.phase
+            && after.is_some()
+        {
             active.next_advert = active.next_advert.min(now + self.config.interval.duration());
             if addresses_changed || lease_changed {
                 self.request_install(now, Purpose::Repair);
             }
-            if (addresses_changed || interval_changed) && before == self.effective_priority() {
-                self.send_advert(before);
+            if (addresses_changed || interval_changed) && before == after {
+                self.send_advert(after);
             }
         }
         self.priority_changed(now, before);
@@ -281,6 +287,10 @@ impl Router {
         let Some(request) = active.request.filter(|request| request.ticket == ticket) else {
             return;
         };
+        if request.outdated {
+            self.request_install(now, request.purpose);
+            return;
+        }
         active.request = None;
         active.installed = true;
         // The lease runs from the request at the earliest; two thirds of it leave time to say so.
@@ -311,12 +321,15 @@ impl Router {
 
     /// Somebody removed an address of this virtual router. An Active puts it back at once.
     pub fn handle_address_lost(&mut self, now: Instant) {
-        let Phase::Active(active) = &self.phase else {
+        let Phase::Active(active) = &mut self.phase else {
             return;
         };
-        if active.request.is_none_or(|request| request.purpose == Purpose::Refresh) {
-            self.actions.push(Action::Report(Report::AddressLost));
-            self.request_install(now, Purpose::Repair);
+        match &mut active.request {
+            Some(request) if request.purpose != Purpose::Refresh => request.outdated = true,
+            _ => {
+                self.actions.push(Action::Report(Report::AddressLost));
+                self.request_install(now, Purpose::Repair);
+            }
         }
     }
 
@@ -399,7 +412,7 @@ impl Router {
     fn advert_in_backup(&mut self, now: Instant, heard: Heard) {
         let own = self.skew_priority();
         let accepts = self.accepts(heard.priority);
-        let hastens = heard.priority.is_some_and(|priority| self.hastens(priority));
+        let hastens = heard.priority.is_some_and(|priority| self.hastens(own, priority));
         let Phase::Backup(backup) = &mut self.phase else {
             return;
         };
@@ -413,6 +426,8 @@ impl Router {
             backup.heard = Some((heard.source, priority));
             self.restart_active_down(now);
         } else if hastens {
+            // It may yet be watched in full, should this router degrade too.
+            backup.interval = heard.interval;
             backup.heard = Some((heard.source, priority));
             self.hasten(now, heard.source, priority);
         }
@@ -426,18 +441,18 @@ impl Router {
             return false;
         };
         match self.config.preempt {
+            // The owner of the addresses always preempts (6.1).
+            _ if own.is_owner() => priority >= own,
             Preempt::Never => true,
             Preempt::Always => priority >= own,
-            Preempt::DegradedOnly => !self.hastens(priority),
+            Preempt::DegradedOnly => !self.hastens(own, priority),
         }
     }
 
-    /// Whether a Backup takes over from a living Active of this priority after Skew_Time: where
-    /// preemption is `degraded-only`, a healthy one from a degraded one.
-    fn hastens(&self, priority: Priority) -> bool {
-        self.config.preempt == Preempt::DegradedOnly
-            && priority.is_degraded()
-            && !self.skew_priority().is_degraded()
+    /// Whether a Backup of priority `own` takes over from a living Active of this priority after
+    /// Skew_Time: where preemption is `degraded-only`, a healthy one from a degraded one.
+    fn hastens(&self, own: Priority, priority: Priority) -> bool {
+        self.config.preempt == Preempt::DegradedOnly && priority.is_degraded() && !own.is_degraded()
     }
 
     /// Active_Down_Timer to the lesser of what it is and Skew_Time.
@@ -528,7 +543,7 @@ impl Router {
         let due = announced_at.is_none_or(|at| now.saturating_since(at) >= REASSERT_INTERVAL);
         let announced_at = if due { now } else { announced_at.unwrap_or(now) };
         active.rival = Some(Rival { announced_at, silent_at });
-        if due && active.installed {
+        if due && active.in_place() {
             self.actions.push(Action::Announce(Announcement::Reassert));
         }
     }
@@ -547,7 +562,7 @@ impl Router {
         }
         let silenced = active.rival.is_some_and(|rival| rival.silent_at <= now);
         let refresh = active.refresh_at.is_some_and(|at| at <= now);
-        let installed = active.installed;
+        let in_place = active.in_place();
         let advertise = active.next_advert <= now;
         if advertise {
             // Slots that were missed are skipped, not made up for.
@@ -568,7 +583,7 @@ impl Router {
         if silenced {
             self.actions.push(Action::Report(Report::RivalGone));
         }
-        if silenced && installed {
+        if silenced && in_place {
             self.actions.push(Action::Announce(Announcement::Reassert));
         }
     }
@@ -586,7 +601,7 @@ impl Router {
         };
         self.last_ticket = self.last_ticket.wrapping_add(1);
         let ticket = Ticket(self.last_ticket);
-        active.request = Some(Request { ticket, asked: now, purpose });
+        active.request = Some(Request { ticket, asked: now, purpose, outdated: false });
         active.refresh_at = None;
         if purpose != Purpose::Refresh {
             let give_up_at = now + patience;
@@ -628,15 +643,32 @@ impl Router {
             Phase::Initialize(_) => {}
             // At once, without moving the schedule.
             Phase::Active(_) => self.send_advert(after),
-            Phase::Backup(backup) => {
-                if after < before {
-                    self.restart_active_down(now);
-                } else if let Some((source, priority)) = backup.heard
-                    && self.hastens(priority)
-                {
-                    self.hasten(now, source, priority);
-                }
-            }
+            Phase::Backup(_) => self.priority_changed_in_backup(now, before),
+        }
+    }
+
+    /// Active_Down_Timer follows the new Skew_Time; what has run of it stays run. Only where the
+    /// Active lives and did not restart it, being degraded, does it start anew once this router
+    /// is no better.
+    fn priority_changed_in_backup(&mut self, now: Instant, before: Option<Priority>) {
+        let own = self.skew_priority();
+        let before = before.unwrap_or(own);
+        let Phase::Backup(backup) = &mut self.phase else {
+            return;
+        };
+        let living = match backup.expecting {
+            Expecting::Released(_) => None,
+            Expecting::Silence | Expecting::Degraded(..) => backup.heard,
+        };
+        let skew_before = skew_time(backup.interval, before);
+        backup.down_at = backup.down_at + skew_time(backup.interval, own) - skew_before;
+        let Some((source, priority)) = living else {
+            return;
+        };
+        if self.hastens(own, priority) {
+            self.hasten(now, source, priority);
+        } else if self.hastens(before, priority) {
+            self.restart_active_down(now);
         }
     }
 

@@ -103,11 +103,20 @@ pub(super) struct Active {
     pub(super) suspect: bool,
 }
 
+impl Active {
+    /// Whether all addresses are in place as far as the kernel has said, and may be announced.
+    pub(super) fn in_place(&self) -> bool {
+        self.installed && self.request.is_none_or(|request| request.purpose == Purpose::Refresh)
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Request {
     pub(super) ticket: Ticket,
     pub(super) asked: Instant,
     pub(super) purpose: Purpose,
+    /// An address was lost since it was asked: its acknowledgement proves nothing.
+    pub(super) outdated: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,183 @@
+//! What a right file configures.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use vrrp::Family;
+use vrrp::config::{Checksum, OnDegraded, Preempt};
+use vrrp::time::Centis;
+
+use super::super::check::Probe;
+use super::super::model::Transport;
+use super::super::{NodeName, Role, load};
+use super::*;
+
+#[test]
+fn the_example_is_valid() {
+    let config = parse(EXAMPLE, "mainstay.toml").unwrap_or_else(|error| panic!("{error}"));
+    let names: Vec<_> = config.nodes.iter().map(|node| node.name.as_str()).collect();
+    assert_eq!(names, ["m1", "m2", "m3", "w1"]);
+    assert_eq!(config.cluster.name, "prod-a");
+}
+
+#[test]
+fn what_the_example_comments_out_is_valid_too() {
+    let is_key = |line: &str| {
+        line.split_once(" = ").is_some_and(|(key, _)| {
+            !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+        })
+    };
+    let enabled = EXAMPLE.lines().map(|line| match line.strip_prefix("# ") {
+        // It stands beside another form of the same key.
+        Some(key) if key.starts_with("interface") => line,
+        Some(key) if is_key(key) => key,
+        _ => line,
+    });
+    let text = enabled.collect::<Vec<_>>().join("\n");
+    assert!(text.contains("\ndegraded_priority") && text.contains("\nlease"));
+    parse(&text, "mainstay.toml").unwrap_or_else(|error| panic!("{error}"));
+}
+
+#[test]
+fn defaults_are_the_documented_ones() {
+    let router = on_m1(&[]);
+    assert_eq!(router.name, "apiserver");
+    assert_eq!(router.interface, "eno1");
+    assert_eq!(router.config.vrid.get(), 51);
+    assert_eq!(router.config.interval, Centis::DEFAULT);
+    assert_eq!(router.config.preempt, Preempt::DegradedOnly);
+    assert_eq!(router.config.on_degraded, OnDegraded::Advertise);
+    assert_eq!(router.config.checksum, Checksum::Auto);
+    assert_eq!(router.config.lease.map(|lease| lease.as_secs()), Some(3));
+    assert_eq!(router.drain_timeout, Duration::from_secs(5));
+    assert_eq!(router.transport, Transport::Multicast);
+    assert!(!router.virtual_mac);
+    assert_eq!(parse_all(&file(&[])).unwrap().cluster.api_port, 6443);
+}
+
+#[test]
+fn each_key_of_a_virtual_router_reaches_the_model() {
+    let router = on_m1(&[
+        ("vrid", "255"),
+        ("addresses", "[\"10.0.0.10\", \"10.0.0.20\"]"),
+        ("advert_interval", "\"10ms\""),
+        ("preempt", "\"always\""),
+        ("on_degraded", "\"release\""),
+        ("checksum", "\"pseudo-header\""),
+        ("lease", "\"off\""),
+        ("drain_timeout", "\"2m\""),
+        ("virtual_mac", "true"),
+    ]);
+    assert_eq!(router.config.vrid.get(), 255);
+    assert_eq!(router.config.addresses.to_string(), "10.0.0.10, 10.0.0.20");
+    assert_eq!(router.config.interval.get(), 1);
+    assert_eq!(router.config.preempt, Preempt::Always);
+    assert_eq!(router.config.on_degraded, OnDegraded::Release);
+    assert_eq!(router.config.checksum, Checksum::PseudoHeader);
+    assert_eq!(router.config.lease, None);
+    assert_eq!(router.drain_timeout, Duration::from_secs(120));
+    assert!(router.virtual_mac);
+}
+
+#[test]
+fn a_worker_has_no_virtual_routers() {
+    let worker = for_node(&file(&[]), "w1");
+    assert_eq!(worker.role, Role::Worker);
+    assert_eq!(worker.addresses, ["10.0.0.21".parse::<IpAddr>().unwrap()]);
+    assert_eq!(worker.virtual_routers, []);
+}
+
+#[test]
+fn a_node_may_have_its_own_interface() {
+    let sections = [router(&[]), router(&[("name", "\"ingress\""), ("vrid", "52")])].concat();
+    let sections = sections.replacen("10.0.0.10", "10.0.0.9", 1);
+    let interfaces = |own: &str| -> Vec<String> {
+        let m2 = format!("{}interface = {own}\n", node("m2", "master", 12));
+        let text = [CLUSTER, &node("m1", "master", 11), &m2, &sections].concat();
+        let routers = for_node(&text, "m2").virtual_routers.into_iter();
+        assert_eq!(for_node(&text, "m1").virtual_routers[1].interface, "eno1");
+        routers.map(|router| router.interface).collect()
+    };
+    assert_eq!(interfaces("\"bond0\""), ["bond0", "bond0"]);
+    assert_eq!(interfaces("{ ingress = \"bond1\" }"), ["eno1", "bond1"]);
+}
+
+#[test]
+fn a_file_without_virtual_routers_is_valid() {
+    assert_eq!(for_node(&file_with(""), "m1").virtual_routers, []);
+}
+
+#[test]
+fn the_same_vrid_in_both_families_is_two_virtual_routers() {
+    // RFC 9568, 1.
+    let v6 = router(&[("name", "\"v6\""), ("addresses", "[\"fe80::a\", \"fd00::a\"]")]);
+    let routers = for_node(&file_with(&(router(&[]) + &v6)), "m1").virtual_routers;
+    let families: Vec<_> = routers.iter().map(|router| router.config.family()).collect();
+    assert_eq!(families, [Family::Ipv4, Family::Ipv6]);
+}
+
+#[test]
+fn the_same_vrid_on_two_interfaces_is_two_virtual_routers() {
+    let other =
+        [("name", "\"other\""), ("interface", "\"eno2\""), ("addresses", "[\"10.9.0.10\"]")];
+    assert_eq!(
+        for_node(&file_with(&(router(&[]) + &router(&other))), "m1").virtual_routers.len(),
+        2
+    );
+}
+
+#[test]
+fn unicast_peers_are_the_other_masters() {
+    let peers = |keys: &[(&str, &str)]| match on_m1(keys).transport {
+        Transport::Unicast { peers } => peers.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        Transport::Multicast => panic!("multicast"),
+    };
+    assert_eq!(peers(&[("transport", "\"unicast\"")]), ["10.0.0.12"]);
+    let listed = ("peers", "[\"10.0.0.11\", \"10.0.9.9\"]");
+    assert_eq!(peers(&[("transport", "\"unicast\""), listed]), ["10.0.9.9"]);
+}
+
+#[test]
+fn a_table_may_be_written_as_a_section_of_its_own() {
+    let text = file(&[]) + "[virtual_router.priority]\nm1 = 200\n";
+    assert_eq!(for_node(&text, "m1").virtual_routers[0].config.priority.get(), 200);
+}
+
+#[test]
+fn checks_reach_the_model() {
+    let check = "[[check]]\nname = \"apiserver\"\nhttps = \"https://127.0.0.1:6443/readyz\"\n\
+                 ca = \"/etc/ca.crt\"\ninterval = \"500ms\"\nfall = 5\nhold_down = \"10s\"\n";
+    let config =
+        parse_all(&file_with(&(router(&[("checks", "[\"apiserver\"]")]) + check))).unwrap();
+    let check = &config.checks[0];
+    assert_eq!(
+        check.probe,
+        Probe::Https {
+            url: "https://127.0.0.1:6443/readyz".to_owned(),
+            ca: Some("/etc/ca.crt".to_owned())
+        }
+    );
+    assert_eq!((check.rise, check.fall, check.holder_fall), (2, 5, None));
+    assert_eq!(check.interval, Duration::from_millis(500));
+    assert_eq!(check.hold_down, Some(Duration::from_secs(10)));
+    assert_eq!(config.nodes[0].virtual_routers[0].checks, ["apiserver"]);
+}
+
+#[test]
+fn a_byte_order_mark_and_crlf_are_no_problem() {
+    let text = format!("\u{feff}{}", file(&[]).replace('\n', "\r\n"));
+    assert_eq!(parse_all(&text).unwrap(), parse_all(&file(&[])).unwrap());
+}
+
+#[test]
+fn the_host_name_is_a_node_name_in_lower_case() {
+    if let Ok(name) = NodeName::from_host() {
+        assert_eq!(name.as_str(), name.as_str().to_lowercase());
+    }
+}
+
+#[test]
+fn load_reads_a_file() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/mainstay.toml");
+    assert_eq!(load(path.as_ref()).unwrap().nodes.len(), 4);
+}

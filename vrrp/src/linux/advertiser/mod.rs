@@ -1,0 +1,231 @@
+//! The thread that sends and hears advertisements: one epoll loop over the sockets, an absolute
+//! timer and the keeper's orders.
+//!
+//! It runs under `SCHED_RR` and owns every [`Router`]. Once running it does not allocate, lock,
+//! log or speak netlink; what takes long is the keeper's.
+//!
+//! One turn: orders first; then the advertisements that are due, which never wait; then what the
+//! sockets hold; and only then the other timers, so that an Active_Down_Timer never fires while
+//! an advertisement lies unread.
+
+mod orders;
+mod outlet;
+mod traffic;
+
+use core::net::IpAddr;
+use std::os::fd::OwnedFd;
+
+use rustix::event::epoll;
+
+use self::outlet::Outlet;
+use self::traffic::Traffic;
+use super::clock::{self, Timer};
+use super::deadlines::Deadlines;
+use super::mailbox::{Receiver, Sender};
+use super::messages::{Effect, MAX_PORTS, MAX_SLOTS, Order, Port, PortId, Slot, SlotId, Wish};
+use crate::router::{Action, Router};
+use crate::time::{Duration, Instant};
+
+/// The epoll tokens that are not ports.
+const TOKEN_TIMER: u64 = 1 << 32;
+const TOKEN_ORDERS: u64 = 2 << 32;
+/// Sockets looked at in one turn; the others come next.
+const EVENTS: usize = 64;
+/// A wake-up this late may have been a stall for the shortest interval, 10 ms.
+const LATE: Duration = Duration::from_millis(10);
+
+/// The advertising thread.
+pub(super) struct Advertiser {
+    epoll: OwnedFd,
+    timer: Timer,
+    orders: Receiver<Order>,
+    outlet: Outlet,
+    slots: Box<[Option<Box<Slot>>]>,
+    ports: Box<[Option<Box<Port>>]>,
+    deadlines: Deadlines,
+    traffic: Traffic,
+    /// Routers that are due but wait for the sockets.
+    waiting: Vec<SlotId>,
+}
+
+impl Advertiser {
+    /// Prepares everything that the loop will touch.
+    ///
+    /// # Errors
+    /// If the process has no file descriptor left.
+    pub(super) fn new(orders: Receiver<Order>, effects: Sender<Effect>) -> std::io::Result<Self> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let timer = Timer::new()?;
+        let (timer_token, orders_token) =
+            (epoll::EventData::new_u64(TOKEN_TIMER), epoll::EventData::new_u64(TOKEN_ORDERS));
+        epoll::add(&epoll, &timer, timer_token, epoll::EventFlags::IN)?;
+        epoll::add(&epoll, &orders, orders_token, epoll::EventFlags::IN)?;
+        Ok(Self {
+            epoll,
+            timer,
+            orders,
+            outlet: Outlet::new(effects),
+            slots: (0..MAX_SLOTS).map(|_| None).collect(),
+            ports: (0..MAX_PORTS).map(|_| None).collect(),
+            deadlines: Deadlines::with_capacity(MAX_SLOTS),
+            traffic: Traffic::new(),
+            waiting: Vec::with_capacity(usize::from(MAX_SLOTS)),
+        })
+    }
+
+    /// Runs for as long as the process lives.
+    ///
+    /// # Errors
+    /// If epoll or the timer fail, which leaves nothing to run on.
+    pub(super) fn run(mut self) -> std::io::Result<()> {
+        let mut events = Vec::with_capacity(EVENTS);
+        loop {
+            let armed = self.deadlines.first().map(|(at, _)| at);
+            self.timer.arm(armed)?;
+            events.clear();
+            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), None) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let now = clock::now();
+            let late = armed.map_or(Duration::ZERO, |at| now.saturating_since(at));
+            self.traffic.readable.clear();
+            let mut ordered = false;
+            for event in &events {
+                match event.data.u64() {
+                    TOKEN_TIMER => {}
+                    TOKEN_ORDERS => ordered = true,
+                    port => self.traffic.readable.extend(PortId::try_from(port)),
+                }
+            }
+            self.turn(now, if late > LATE { late } else { Duration::ZERO }, ordered);
+            self.outlet.retry_held(&mut self.slots);
+            self.outlet.wake();
+        }
+    }
+
+    /// Woken late, each router learns how late before it sends or is told anything, then hears
+    /// what it slept through; only then do the timers count (DESIGN 2.6).
+    fn turn(&mut self, now: Instant, late: Duration, ordered: bool) {
+        let stalled = !late.is_zero();
+        if stalled {
+            self.with_every_router(|router| router.handle_stall(now, late, false));
+        }
+        if ordered {
+            self.take_orders(now);
+        }
+        self.fire_actives(now);
+        let overflowed = self.drain(now);
+        let now = clock::now();
+        if stalled && overflowed {
+            self.with_every_router(|router| router.handle_stall(now, late, true));
+        }
+        if stalled {
+            self.with_every_router(|router| router.handle_resumed(now, late));
+        }
+        self.fire(now);
+    }
+
+    /// Sends what is due. The timers of the others wait until the sockets are read.
+    fn fire_actives(&mut self, now: Instant) {
+        self.waiting.clear();
+        while let Some((at, id)) = self.deadlines.first()
+            && at <= now
+        {
+            if self.slots[usize::from(id)].as_ref().is_some_and(|slot| slot.is_active()) {
+                self.with_router(id, |router| router.handle_timeout(now));
+            } else {
+                self.deadlines.set(id, None);
+                self.waiting.push(id);
+            }
+        }
+        for id in self.waiting.drain(..) {
+            let slot = self.slots[usize::from(id)].as_ref();
+            self.deadlines.set(id, slot.and_then(|slot| slot.router.poll_timeout()));
+        }
+    }
+
+    fn fire(&mut self, now: Instant) {
+        while let Some((at, id)) = self.deadlines.first()
+            && at <= now
+        {
+            self.with_router(id, |router| router.handle_timeout(now));
+        }
+    }
+
+    fn with_every_router(&mut self, mut event: impl FnMut(&mut Router)) {
+        for id in 0..MAX_SLOTS {
+            self.with_router(id, &mut event);
+        }
+    }
+
+    /// Hands one router an event, carries out its effects and notes its new deadline.
+    fn with_router(&mut self, id: SlotId, event: impl FnOnce(&mut Router)) {
+        let Some(slot) = self.slots[usize::from(id)].as_deref_mut() else {
+            return;
+        };
+        event(&mut slot.router);
+        while let Some(action) = slot.router.poll_action() {
+            match action {
+                Action::SendAdvert { priority, source } => {
+                    if let Some(port) = self.ports[usize::from(slot.port)].as_deref_mut() {
+                        self.traffic.send(slot, port, priority, source, &mut self.outlet);
+                    }
+                }
+                Action::Install(ticket) => self.outlet.wish(id, slot, Wish::Install(ticket)),
+                Action::Withdraw => self.outlet.wish(id, slot, Wish::Withdraw),
+                Action::Announce(announcement) => self.outlet.announce(id, slot, announcement),
+                Action::Report(report) => {
+                    self.outlet.tell(Effect::Report(id, clock::now(), report));
+                }
+            }
+        }
+        self.outlet.show(id, slot);
+        self.deadlines.set(id, slot.router.poll_timeout());
+    }
+
+    /// Reads the sockets; whether one of them had overflowed.
+    fn drain(&mut self, now: Instant) -> bool {
+        let deadline = now + traffic::DRAIN_TIME;
+        let mut left = traffic::DRAIN_PACKETS;
+        let mut overflowed = false;
+        while let Some(port) = self.traffic.readable.pop() {
+            overflowed |= self.drain_port(port, deadline, &mut left);
+        }
+        overflowed
+    }
+
+    fn drain_port(&mut self, id: PortId, deadline: Instant, left: &mut u32) -> bool {
+        let mut overflowed = false;
+        while let Some(port) = self.ports[usize::from(id)].as_deref_mut() {
+            // What is in the buffer is read to its end: epoll would not come back for it.
+            if *left == 0 && !port.receive.holds_more() {
+                break;
+            }
+            let received = self.traffic.receive(id, port, &mut self.slots, &mut self.outlet);
+            let Some(received) = received else {
+                break;
+            };
+            overflowed |= received.overflow;
+            if let Some((slot, arrived, heard)) = received.advert {
+                self.with_router(slot, |router| router.handle_advert(arrived, heard));
+            }
+            *left = left.saturating_sub(1);
+            if left.is_multiple_of(64) && clock::now() >= deadline {
+                *left = 0;
+            }
+        }
+        overflowed
+    }
+
+    fn set_source(&mut self, now: Instant, id: PortId, source: Option<IpAddr>) {
+        if let Some(port) = &mut self.ports[usize::from(id)] {
+            port.source = source;
+        }
+        for slot in 0..MAX_SLOTS {
+            if self.slots[usize::from(slot)].as_ref().is_some_and(|slot| slot.port == id) {
+                self.with_router(slot, |router| router.set_source(now, source));
+            }
+        }
+    }
+}

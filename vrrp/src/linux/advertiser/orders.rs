@@ -1,0 +1,97 @@
+//! The keeper's orders.
+
+use std::os::fd::AsFd;
+
+use rustix::event::epoll;
+
+use super::Advertiser;
+use crate::linux::messages::{Effect, Garbage, Order, Port, PortId, Slot, SlotId};
+use crate::time::Instant;
+
+impl Advertiser {
+    pub(super) fn take_orders(&mut self, now: Instant) {
+        self.orders.clear_wake();
+        while let Some(order) = self.orders.pop() {
+            self.obey(now, order);
+        }
+    }
+
+    fn obey(&mut self, now: Instant, order: Order) {
+        match order {
+            Order::AddPort(id, port) => self.add_port(id, port),
+            Order::RemovePort(id) => self.remove_port(id),
+            Order::AddSlot(id, slot) => self.add_slot(now, id, slot),
+            Order::RemoveSlot(id) => self.remove_slot(id),
+            Order::Reconfigure(id, mut config) => {
+                self.with_router(id, |router| router.reconfigure(now, &mut config));
+                self.outlet.give_back(Effect::Garbage(Garbage::Config(config)));
+            }
+            Order::Source(id, source) => self.set_source(now, id, source),
+            Order::Eligibility(id, eligibility) => {
+                self.with_router(id, |router| router.set_eligibility(now, eligibility));
+            }
+            Order::Installed(id, ticket) => {
+                self.with_router(id, |router| router.handle_installed(now, ticket));
+            }
+            Order::InstallFailed(id, ticket) => {
+                self.with_router(id, |router| router.handle_install_failed(now, ticket));
+            }
+            Order::AddressLost(id) => {
+                self.with_router(id, |router| router.handle_address_lost(now));
+            }
+            Order::SuccessorAnnounced(id) => {
+                self.with_router(id, |router| router.handle_successor_announced());
+            }
+            Order::Ping(seq) => {
+                // If the queue is full, the next ping is answered.
+                self.outlet.tell(Effect::Pong(seq));
+            }
+        }
+    }
+
+    /// Puts a port in use, in place of an older one: an interface that came back has another
+    /// index, and so another socket.
+    fn add_port(&mut self, id: PortId, port: Box<Port>) {
+        self.remove_port(id);
+        let token = epoll::EventData::new_u64(u64::from(id));
+        let added = epoll::add(&self.epoll, port.socket.as_fd(), token, epoll::EventFlags::IN);
+        debug_assert!(added.is_ok(), "a fresh socket can be watched");
+        self.ports[usize::from(id)] = Some(port);
+    }
+
+    fn remove_port(&mut self, id: PortId) {
+        if let Some(port) = self.ports[usize::from(id)].take() {
+            let removed = epoll::delete(&self.epoll, port.socket.as_fd());
+            debug_assert!(removed.is_ok(), "the socket was watched");
+            self.outlet.give_back(Effect::Garbage(Garbage::Port(port)));
+        }
+    }
+
+    fn add_slot(&mut self, now: Instant, id: SlotId, slot: Box<Slot>) {
+        let vrid = slot.router.config().vrid;
+        let port = self.ports[usize::from(slot.port)].as_mut();
+        let source = port.as_ref().and_then(|port| port.source);
+        if let Some(port) = port {
+            port.slots[usize::from(vrid.get())] = Some(id);
+        }
+        self.slots[usize::from(id)] = Some(slot);
+        self.with_router(id, |router| {
+            router.set_source(now, source);
+            router.start(now);
+        });
+    }
+
+    fn remove_slot(&mut self, id: SlotId) {
+        self.with_router(id, |router| router.stop());
+        self.deadlines.set(id, None);
+        if let Some(slot) = self.slots[usize::from(id)].take() {
+            let vrid = usize::from(slot.router.config().vrid.get());
+            if let Some(port) = &mut self.ports[usize::from(slot.port)]
+                && port.slots[vrid] == Some(id)
+            {
+                port.slots[vrid] = None;
+            }
+            self.outlet.give_back(Effect::Removed(id, slot));
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Advertisements in and out of the sockets.
+
+use core::net::IpAddr;
+use core::sync::atomic::Ordering::Relaxed;
+
+use super::outlet::Outlet;
+use crate::Priority;
+use crate::linux::clock;
+use crate::linux::messages::{
+    DROP_REPORT_INTERVAL, Effect, MISMATCH_SHOWN, Port, PortId, Slot, SlotId,
+};
+use crate::router::Heard;
+use crate::time::{Duration, Instant};
+use crate::wire::{Advert, DropReason, GROUP_V4, MAX_IPV4_LEN, Outgoing};
+
+/// How long one turn reads the sockets at most, and how many packets.
+pub(super) const DRAIN_TIME: Duration = Duration::from_millis(2);
+pub(super) const DRAIN_PACKETS: u32 = 4096;
+
+pub(super) struct Traffic {
+    /// Ports with something to read.
+    pub(super) readable: Vec<PortId>,
+    send: Box<[u8; MAX_IPV4_LEN]>,
+}
+
+/// One packet that was taken from a socket.
+pub(super) struct Received {
+    /// Whether packets before it were lost for want of room.
+    pub(super) overflow: bool,
+    /// For whom it is, when it arrived and what it says; `None` if it was discarded.
+    pub(super) advert: Option<(SlotId, Instant, Heard)>,
+}
+
+impl Traffic {
+    pub(super) fn new() -> Self {
+        Self { readable: Vec::with_capacity(super::EVENTS), send: Box::new([0; MAX_IPV4_LEN]) }
+    }
+
+    /// Takes one packet from a port's socket; `None` if there is none.
+    pub(super) fn receive(
+        &mut self,
+        id: PortId,
+        port: &mut Port,
+        slots: &mut [Option<Box<Slot>>],
+        outlet: &mut Outlet,
+    ) -> Option<Received> {
+        let Port { socket, receive, .. } = port;
+        // An error belongs to the interface (ENETDOWN), whose loss the keeper reports.
+        let datagram = socket.recv(receive).ok().flatten()?;
+        let now = clock::now();
+        let arrived = now - datagram.age;
+        let overflow = datagram.overflowed != port.overflowed;
+        port.overflowed = datagram.overflowed;
+        let advert = match judge(datagram.bytes, port.source, &port.slots) {
+            Ok((slot_id, advert)) => slots[usize::from(slot_id)].as_deref_mut().map(|slot| {
+                examine(slot_id, slot, &advert, now, outlet);
+                let Advert { source, priority, interval, .. } = advert;
+                (slot_id, arrived, Heard { source, priority, interval })
+            }),
+            Err((reason, source)) => {
+                discard(id, port, reason, source, now, outlet);
+                None
+            }
+        };
+        Some(Received { overflow, advert })
+    }
+
+    /// Sends one advertisement of `slot`.
+    pub(super) fn send(
+        &mut self,
+        slot: &Slot,
+        port: &mut Port,
+        priority: Option<Priority>,
+        source: IpAddr,
+        outlet: &mut Outlet,
+    ) {
+        let config = slot.router.config();
+        let IpAddr::V4(source) = source else {
+            return;
+        };
+        let advert = Outgoing {
+            vrid: config.vrid,
+            priority,
+            interval: config.interval,
+            addresses: config.addresses.as_slice(),
+            checksum: config.checksum.form(slot.peer_checksum),
+        };
+        let packet = advert.encode_ipv4(source, GROUP_V4, &mut self.send);
+        match port.socket.send(packet, GROUP_V4.into()) {
+            Ok(()) => {
+                slot.counters.sent.fetch_add(1, Relaxed);
+                port.send_failing = false;
+            }
+            // The keeper tells of an interface that is down or gone.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENETDOWN | libc::ENODEV)) => {}
+            Err(error) if !port.send_failing => {
+                let errno = error.raw_os_error().unwrap_or(0);
+                port.send_failing = outlet.tell(Effect::SendFailed(slot.port, clock::now(), errno));
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// Checks a packet as RFC 9568, 7.1, asks; for which virtual router it is.
+fn judge<'a>(
+    packet: &'a [u8],
+    own: Option<IpAddr>,
+    slots: &[Option<SlotId>; 256],
+) -> Result<(SlotId, Advert<'a>), (DropReason, Option<IpAddr>)> {
+    let advert = Advert::decode_ipv4(packet).map_err(|reason| (reason, source_of(packet)))?;
+    let source = Some(advert.source);
+    if own == source {
+        return Err((DropReason::OwnSource, source));
+    }
+    match slots[usize::from(advert.vrid.get())] {
+        Some(slot) => Ok((slot, advert)),
+        None => Err((DropReason::UnknownVrid, source)),
+    }
+}
+
+/// The source of a packet that could not be decoded, if it has one.
+fn source_of(packet: &[u8]) -> Option<IpAddr> {
+    let source = packet.get(12..16)?;
+    <[u8; 4]>::try_from(source).ok().map(IpAddr::from)
+}
+
+/// Notes what a good advertisement tells beside its priority and interval.
+fn examine(id: SlotId, slot: &mut Slot, advert: &Advert<'_>, now: Instant, outlet: &mut Outlet) {
+    slot.counters.received.fetch_add(1, Relaxed);
+    slot.peer_checksum = Some(advert.checksum);
+    let ours = slot.router.config().addresses.as_slice();
+    let same = advert.address_count() == ours.len()
+        && advert.addresses().all(|address| ours.contains(&address));
+    if same {
+        if slot.mismatch == Some(advert.source) {
+            slot.mismatch = None;
+        }
+    } else if slot.mismatch != Some(advert.source) {
+        let mut shown = [None; MISMATCH_SHOWN];
+        for (place, address) in shown.iter_mut().zip(advert.addresses()) {
+            *place = Some(address);
+        }
+        if outlet.tell(Effect::Mismatch(id, now, advert.source, shown)) {
+            slot.mismatch = Some(advert.source);
+        }
+    }
+}
+
+/// Counts a discarded packet, and reports it unless that was done lately.
+fn discard(
+    id: PortId,
+    port: &mut Port,
+    reason: DropReason,
+    source: Option<IpAddr>,
+    now: Instant,
+    outlet: &mut Outlet,
+) {
+    port.counters.dropped[reason.index()].fetch_add(1, Relaxed);
+    let note = &mut port.dropped[reason.index()];
+    note.unreported = note.unreported.saturating_add(1);
+    let due = note.reported_at.is_none_or(|at| now.saturating_since(at) >= DROP_REPORT_INTERVAL);
+    if due && outlet.tell(Effect::Dropped(id, now, reason, note.unreported, source)) {
+        *note = crate::linux::messages::DropNote { reported_at: Some(now), unreported: 0 };
+    }
+}

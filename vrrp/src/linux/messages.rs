@@ -1,0 +1,180 @@
+//! What the advertising thread and the keeper say to each other.
+//!
+//! Whatever is on the heap is made and freed by the keeper and only moves through here.
+
+use core::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use super::receive::RecvBuf;
+use super::socket::AdvertSocket;
+use crate::Priority;
+use crate::config::RouterConfig;
+use crate::router::{Announcement, Eligibility, Report, Router, State, Ticket};
+use crate::time::{Duration, Instant};
+use crate::wire::{ChecksumForm, DropReason};
+
+/// Names one virtual router between the two threads.
+pub(super) type SlotId = u16;
+/// Names one interface between the two threads.
+pub(super) type PortId = u16;
+
+/// How many virtual routers one process can run.
+pub(super) const MAX_SLOTS: u16 = 8192;
+/// How many interfaces it can use.
+pub(super) const MAX_PORTS: u16 = 256;
+
+/// One interface's socket and who listens on it.
+#[derive(Debug)]
+pub(super) struct Port {
+    pub(super) socket: AdvertSocket,
+    pub(super) receive: RecvBuf,
+    /// The virtual router of each VRID.
+    pub(super) slots: Box<[Option<SlotId>; 256]>,
+    /// The address that our own packets come from.
+    pub(super) source: Option<IpAddr>,
+    pub(super) counters: Arc<PortCounters>,
+    /// When a discarded packet was last reported, by reason, and how many were since.
+    pub(super) dropped: [DropNote; DropReason::ALL.len()],
+    /// What `SO_RXQ_OVFL` said last.
+    pub(super) overflowed: u32,
+    /// Whether the last advertisement could not be sent.
+    pub(super) send_failing: bool,
+}
+
+/// Discarded packets of one reason that are not reported yet.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct DropNote {
+    pub(super) reported_at: Option<Instant>,
+    pub(super) unreported: u32,
+}
+
+/// Counters of one interface, read by the keeper at any time.
+#[derive(Debug, Default)]
+pub(super) struct PortCounters {
+    pub(super) dropped: [AtomicU64; DropReason::ALL.len()],
+}
+
+/// Counters of one virtual router, read by the keeper at any time.
+#[derive(Debug, Default)]
+pub(super) struct SlotCounters {
+    pub(super) sent: AtomicU64,
+    pub(super) received: AtomicU64,
+}
+
+/// One virtual router in the advertising thread.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) router: Router,
+    pub(super) port: PortId,
+    pub(super) counters: Arc<SlotCounters>,
+    /// What was last told to the keeper; `None` if it could not be told.
+    pub(super) view: Option<View>,
+    /// The checksum form of the last peer heard.
+    pub(super) peer_checksum: Option<ChecksumForm>,
+    /// The last peer whose addresses differ, so that it is reported once.
+    pub(super) mismatch: Option<IpAddr>,
+    /// Effects that found the queue full.
+    pub(super) held: Held,
+}
+
+impl Slot {
+    pub(super) fn is_active(&self) -> bool {
+        self.router.state() == State::Active
+    }
+
+    /// The state as the keeper should know it.
+    pub(super) fn view_now(&self) -> View {
+        let router = &self.router;
+        View {
+            state: router.state(),
+            effective_priority: router.effective_priority(),
+            source: router.source(),
+            active: router.active_router(),
+            checksum: router.config().checksum.form(self.peer_checksum),
+        }
+    }
+}
+
+/// The newest wish of each kind that still has to reach the keeper.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Held {
+    pub(super) wish: Option<Wish>,
+    pub(super) announce: Option<Announcement>,
+}
+
+/// What should happen to the addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    Install(Ticket),
+    Withdraw,
+}
+
+/// What the keeper knows of a virtual router's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct View {
+    pub(super) state: State,
+    pub(super) effective_priority: Option<Priority>,
+    pub(super) source: Option<IpAddr>,
+    /// The Active and its priority.
+    pub(super) active: Option<(IpAddr, Option<Priority>)>,
+    pub(super) checksum: ChecksumForm,
+}
+
+/// From the keeper to the advertising thread.
+#[derive(Debug)]
+pub(super) enum Order {
+    AddPort(PortId, Box<Port>),
+    RemovePort(PortId),
+    AddSlot(SlotId, Box<Slot>),
+    RemoveSlot(SlotId),
+    Reconfigure(SlotId, Box<RouterConfig>),
+    /// The address of an interface, for all virtual routers on it.
+    Source(PortId, Option<IpAddr>),
+    Eligibility(SlotId, Eligibility),
+    Installed(SlotId, Ticket),
+    InstallFailed(SlotId, Ticket),
+    AddressLost(SlotId),
+    SuccessorAnnounced(SlotId),
+    Ping(u64),
+}
+
+/// From the advertising thread to the keeper.
+#[derive(Debug)]
+pub(super) enum Effect {
+    Wish(SlotId, Wish),
+    Announce(SlotId, Announcement),
+    Report(SlotId, Instant, Report),
+    View(SlotId, View),
+    Dropped(PortId, Instant, DropReason, u32, Option<IpAddr>),
+    /// By whom, and the first of the addresses it lists.
+    Mismatch(SlotId, Instant, IpAddr, [Option<IpAddr>; MISMATCH_SHOWN]),
+    SendFailed(PortId, Instant, i32),
+    Pong(u64),
+    /// The virtual router is stopped; what it still wished was said before.
+    Removed(SlotId, Box<Slot>),
+    /// No longer used.
+    Garbage(Garbage),
+}
+
+/// Given back to be freed.
+#[derive(Debug)]
+pub(super) enum Garbage {
+    #[allow(dead_code, reason = "only moved, to be dropped")]
+    Port(Box<Port>),
+    #[allow(dead_code, reason = "only moved, to be dropped")]
+    Config(Box<RouterConfig>),
+}
+
+/// The least time between two reports of discarded packets for one reason.
+pub(super) const DROP_REPORT_INTERVAL: Duration = Duration::from_secs(60);
+/// How many of another router's addresses are shown where they differ from ours.
+pub(super) const MISMATCH_SHOWN: usize = 4;
+
+/// Room for orders under way.
+pub(super) const ORDERS: usize = 512;
+/// Room for effects under way.
+pub(super) const EFFECTS: usize = 4096;
+/// The part of it that is kept for what is given back: the keeper never has more orders out than
+/// this before it looks at the effects, so that giving back never fails.
+pub(super) const EFFECTS_RESERVED: usize = 2 * ORDERS;

@@ -1,0 +1,27 @@
+//! The process that runs the protocol core on Linux. The only place with `unsafe`.
+//!
+//! Two threads: the [`advertiser`] holds the sockets and the timers of the protocol and nothing
+//! else; the [`keeper`] carries out what takes long (addresses, leases, announcements) and
+//! speaks with the daemon. They share nothing but two queues and some counters.
+
+mod advertiser;
+pub mod clock;
+pub mod confine;
+mod deadlines;
+pub mod farewell;
+pub mod fence;
+pub mod filter;
+pub mod interface;
+mod keeper;
+mod mailbox;
+mod messages;
+pub mod monitor;
+pub mod neighbour;
+pub mod netlink;
+mod process;
+pub mod receive;
+pub mod rt;
+pub mod socket;
+pub mod source;
+
+pub use self::process::{RunError, run};

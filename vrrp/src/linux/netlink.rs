@@ -1,0 +1,461 @@
+//! A synchronous rtnetlink client: installs and removes addresses, lists links and addresses.
+//!
+//! Not the `rtnetlink` crate: its users live in tokio, and this runs on a thread that does not.
+//! The kernel works on a request inside `sendmsg`, under a lock that it shares with everyone who
+//! changes the network, so a request can take milliseconds: never call this from the thread that
+//! sends adverts.
+
+use core::net::IpAddr;
+use core::ops::ControlFlow;
+use core::time::Duration;
+use std::io;
+
+use netlink_packet_core::{
+    ErrorBuffer, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REPLACE,
+    NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NetlinkMessage,
+};
+use netlink_packet_route::address::{
+    AddressAttribute, AddressFlags, AddressMessage, AddressProtocol, AddressScope, CacheInfo,
+};
+use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+use rustix::net::netdevice;
+use rustix::net::sockopt::{self, Timeout};
+
+use super::interface::{
+    ADDRESS_PROTOCOL, AddressInfo, LinkInfo, Message, decode_address, decode_link,
+};
+use crate::config::Lease;
+
+/// How long an answer is waited for.
+pub const TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Requests in one system call; their answers must fit the receive buffer.
+const CHUNK: usize = 128;
+const RECEIVE_BUFFER: usize = 1024 * 1024;
+/// The kernel's datagrams have 32 KiB at most.
+const DATAGRAM: usize = 64 * 1024;
+/// How often a list is asked for until it did not change meanwhile.
+const DUMP_ATTEMPTS: usize = 5;
+/// An address can be on an interface once for each prefix length.
+const MAX_TWINS: usize = 33;
+
+const RTM_NEWLINK: u16 = 16;
+const RTM_NEWADDR: u16 = 20;
+/// `valid_lft forever`.
+const FOREVER: u32 = u32::MAX;
+
+/// Why a request failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NetlinkError {
+    /// `EEXIST`.
+    #[error("the address is already there")]
+    Exists,
+    /// `EADDRNOTAVAIL`.
+    #[error("the interface does not have the address")]
+    NoAddress,
+    /// `ENODEV`.
+    #[error("the interface does not exist")]
+    NoDevice,
+    /// `EPERM` or `EACCES`.
+    #[error(
+        "the kernel refuses it: CAP_NET_ADMIN is missing, or the interface has no such protocol"
+    )]
+    Denied,
+    /// `ENOBUFS` or `ENOMEM`; whether the request was done is not known.
+    #[error("the kernel has no memory for it")]
+    NoBuffer,
+    /// No answer; whether the request was done is not known.
+    #[error("the kernel did not answer within 500 ms")]
+    Timeout,
+    /// A list changed each time it was read.
+    #[error("links or addresses change faster than they can be read")]
+    Unstable,
+    /// Any other error number.
+    #[error("{}", io::Error::from_raw_os_error(*.0))]
+    Other(i32),
+}
+
+impl NetlinkError {
+    /// `errno` as positive number.
+    fn from_errno(errno: i32) -> Self {
+        match errno {
+            libc::EEXIST => Self::Exists,
+            libc::EADDRNOTAVAIL => Self::NoAddress,
+            libc::ENODEV => Self::NoDevice,
+            libc::EPERM | libc::EACCES => Self::Denied,
+            libc::ENOBUFS | libc::ENOMEM => Self::NoBuffer,
+            libc::EAGAIN => Self::Timeout,
+            other => Self::Other(other),
+        }
+    }
+}
+
+impl From<io::Error> for NetlinkError {
+    fn from(error: io::Error) -> Self {
+        Self::from_errno(error.raw_os_error().unwrap_or(libc::EIO))
+    }
+}
+
+/// An address to install.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Install {
+    /// The interface's index.
+    pub ifindex: u32,
+    /// The virtual address.
+    pub address: IpAddr,
+    /// How long the kernel keeps it; `None` for ever.
+    pub lease: Option<Lease>,
+}
+
+/// What a removal found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removed {
+    /// The address was there.
+    Deleted,
+    /// It was not.
+    WasAbsent,
+}
+
+/// A connection to the kernel.
+pub struct Netlink {
+    socket: Socket,
+    sequence: u32,
+    outbound: Vec<u8>,
+    inbound: Box<[u8]>,
+}
+
+impl Netlink {
+    /// Opens a connection.
+    ///
+    /// # Errors
+    /// If the process has no descriptor left.
+    pub fn open() -> Result<Self, NetlinkError> {
+        let socket = Socket::new(NETLINK_ROUTE)?;
+        // Answers without a copy of the request; lists narrowed to what was asked for. Both are
+        // only thrift, as is the larger buffer.
+        let _ = socket.set_cap_ack(true);
+        let _ = socket.set_netlink_get_strict_chk(true);
+        let _ = sockopt::set_socket_recv_buffer_size_force(&socket, RECEIVE_BUFFER);
+        sockopt::set_socket_timeout(&socket, Timeout::Recv, Some(TIMEOUT))
+            .map_err(io::Error::from)?;
+        let inbound = vec![0; DATAGRAM].into_boxed_slice();
+        Ok(Self { socket, sequence: 0, outbound: Vec::with_capacity(DATAGRAM), inbound })
+    }
+
+    /// Installs a virtual address, or renews its lease.
+    ///
+    /// It gets a host prefix, `noprefixroute`, `proto 112`, `preferred_lft 0` and, for IPv4, scope
+    /// host and the label `<interface>:vip`: never chosen as a source address. One that is already there as another program made
+    /// it keeps its scope and flags: [`Self::remove`] it first.
+    ///
+    /// # Errors
+    /// [`NetlinkError`]; after [`NetlinkError::Timeout`] the address may be there.
+    pub fn install(
+        &mut self,
+        ifindex: u32,
+        address: IpAddr,
+        lease: Option<Lease>,
+    ) -> Result<(), NetlinkError> {
+        let outcomes = self.install_many(&[Install { ifindex, address, lease }]);
+        outcomes.into_iter().next().unwrap_or(Err(NetlinkError::Timeout))
+    }
+
+    /// As [`Self::install`] for many addresses at once; the answers are in the order of `wanted`.
+    pub fn install_many(&mut self, wanted: &[Install]) -> Vec<Result<(), NetlinkError>> {
+        let flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE;
+        let requests: Vec<_> = wanted
+            .iter()
+            .map(|install| {
+                let label = install.address.is_ipv4().then(|| label(&self.socket, install.ifindex));
+                (flags, RouteNetlinkMessage::NewAddress(installation(install, label.flatten())))
+            })
+            .collect();
+        self.transact(requests)
+    }
+
+    /// Removes an address, whatever prefix length it has and whoever installed it.
+    ///
+    /// Where the address is the primary of a subnet (left as a /24, say) the kernel removes the
+    /// subnet's other addresses with it, unless the interface's sysctl `promote_secondaries` is 1.
+    ///
+    /// # Errors
+    /// [`NetlinkError`]; after [`NetlinkError::Timeout`] the address may be there or not.
+    pub fn remove(&mut self, ifindex: u32, address: IpAddr) -> Result<Removed, NetlinkError> {
+        let outcomes = self.remove_many(&[(ifindex, address)]);
+        outcomes.into_iter().next().unwrap_or(Err(NetlinkError::Timeout))
+    }
+
+    /// As [`Self::remove`] for many pairs of interface index and address at once; the answers are
+    /// in the order of `unwanted`.
+    pub fn remove_many(
+        &mut self,
+        unwanted: &[(u32, IpAddr)],
+    ) -> Vec<Result<Removed, NetlinkError>> {
+        let mut outcomes = vec![Ok(Removed::WasAbsent); unwanted.len()];
+        let mut pending: Vec<(usize, AddressMessage)> = unwanted
+            .iter()
+            .enumerate()
+            .map(|(i, &(ifindex, address))| (i, removal(ifindex, address, 128)))
+            .collect();
+        pending.extend(self.ipv6_twins(unwanted));
+        // Each round may find the address once more, with another prefix length.
+        for _ in 0..MAX_TWINS {
+            if pending.is_empty() {
+                break;
+            }
+            let requests = pending.iter().map(|(_, message)| {
+                (NLM_F_REQUEST | NLM_F_ACK, RouteNetlinkMessage::DelAddress(message.clone()))
+            });
+            let mut answers = self.transact(requests).into_iter();
+            pending.retain(|&(i, _)| match answers.next() {
+                Some(Ok(())) => {
+                    outcomes[i] = Ok(Removed::Deleted);
+                    true
+                }
+                // An interface that is gone has taken its addresses along.
+                Some(Err(NetlinkError::NoAddress | NetlinkError::NoDevice)) => false,
+                Some(Err(error)) => {
+                    outcomes[i] = Err(error);
+                    false
+                }
+                None => false,
+            });
+        }
+        outcomes
+    }
+
+    /// The addresses of one interface, or of all, in the kernel's order.
+    ///
+    /// # Errors
+    /// [`NetlinkError`].
+    pub fn addresses(&mut self, ifindex: Option<u32>) -> Result<Vec<AddressInfo>, NetlinkError> {
+        let mut message = AddressMessage::default();
+        message.header.index = ifindex.unwrap_or(0);
+        let request = RouteNetlinkMessage::GetAddress(message);
+        let mut addresses = self.dump(&request, RTM_NEWADDR, decode_address)?;
+        addresses.retain(|info| ifindex.is_none_or(|ifindex| info.ifindex == ifindex));
+        Ok(addresses)
+    }
+
+    /// All links.
+    ///
+    /// # Errors
+    /// [`NetlinkError`].
+    pub fn links(&mut self) -> Result<Vec<LinkInfo>, NetlinkError> {
+        let mut message = LinkMessage::default();
+        message.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
+        self.dump(&RouteNetlinkMessage::GetLink(message), RTM_NEWLINK, decode_link)
+    }
+
+    /// Removals for the IPv6 addresses that are there with another prefix length than /128: the
+    /// kernel wants to be told which. IPv4 addresses it removes by themselves.
+    fn ipv6_twins(&mut self, unwanted: &[(u32, IpAddr)]) -> Vec<(usize, AddressMessage)> {
+        if unwanted.iter().all(|(_, address)| address.is_ipv4()) {
+            return Vec::new();
+        }
+        let present = self.addresses(None).unwrap_or_default();
+        let twins = present.iter().filter(|info| info.address.is_ipv6() && info.prefix_len != 128);
+        twins
+            .filter_map(|info| {
+                let i = unwanted.iter().position(|&entry| entry == (info.ifindex, info.address))?;
+                Some((i, removal(info.ifindex, info.address, info.prefix_len)))
+            })
+            .collect()
+    }
+
+    /// Sends the requests, each with its flags, and collects their answers in order.
+    fn transact(
+        &mut self,
+        requests: impl IntoIterator<Item = (u16, RouteNetlinkMessage)>,
+    ) -> Vec<Result<(), NetlinkError>> {
+        let mut outcomes = Vec::new();
+        let mut requests = requests.into_iter();
+        loop {
+            let first = self.sequence;
+            self.outbound.clear();
+            for (flags, request) in requests.by_ref().take(CHUNK) {
+                self.append(flags, request);
+            }
+            let count = self.sequence.wrapping_sub(first) as usize;
+            if count == 0 {
+                return outcomes;
+            }
+            let mut answers = vec![None; count];
+            let result = self.exchange(first, &mut answers);
+            let missing = Err(result.err().unwrap_or(NetlinkError::Timeout));
+            outcomes.extend(answers.into_iter().map(|answer| answer.unwrap_or(missing)));
+        }
+    }
+
+    /// Sends what is outbound and waits for an answer to each request.
+    fn exchange(
+        &mut self,
+        first: u32,
+        answers: &mut [Option<Result<(), NetlinkError>>],
+    ) -> Result<(), NetlinkError> {
+        self.send()?;
+        let mut open = answers.len();
+        while open > 0 {
+            self.receive(|message| {
+                // Late answers to requests that were given up have other numbers.
+                let index = message.sequence.wrapping_sub(first) as usize;
+                if message.kind == NLMSG_ERROR
+                    && let Some(answer) = answers.get_mut(index)
+                    && answer.is_none()
+                {
+                    *answer = Some(status(message.payload));
+                    open -= 1;
+                }
+                ControlFlow::Continue(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Asks for a list and decodes its messages of one kind.
+    fn dump<T>(
+        &mut self,
+        request: &RouteNetlinkMessage,
+        kind: u16,
+        decode: fn(&[u8]) -> Option<T>,
+    ) -> Result<Vec<T>, NetlinkError> {
+        for _ in 0..DUMP_ATTEMPTS {
+            let mut items = Vec::new();
+            let mut interrupted = false;
+            let mut end = None;
+            let sequence = self.sequence;
+            self.outbound.clear();
+            self.append(NLM_F_REQUEST | NLM_F_DUMP, request.clone());
+            self.send()?;
+            while end.is_none() {
+                self.receive(|message| {
+                    if message.sequence != sequence {
+                        return ControlFlow::Continue(());
+                    }
+                    interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
+                    match message.kind {
+                        NLMSG_DONE | NLMSG_ERROR => {
+                            end = Some(status(message.payload));
+                            return ControlFlow::Break(());
+                        }
+                        other if other == kind => items.extend(decode(message.payload)),
+                        _ => {}
+                    }
+                    ControlFlow::Continue(())
+                })?;
+            }
+            end.unwrap_or(Ok(()))?;
+            if !interrupted {
+                return Ok(items);
+            }
+        }
+        Err(NetlinkError::Unstable)
+    }
+
+    fn append(&mut self, flags: u16, request: RouteNetlinkMessage) {
+        let mut message = NetlinkMessage::from(request);
+        message.header.flags = flags;
+        message.header.sequence_number = self.sequence;
+        self.sequence = self.sequence.wrapping_add(1);
+        message.finalize();
+        let start = self.outbound.len();
+        self.outbound.resize((start + message.buffer_len()).next_multiple_of(4), 0);
+        message.serialize(&mut self.outbound[start..]);
+    }
+
+    fn send(&self) -> Result<(), NetlinkError> {
+        self.socket.send_to(&self.outbound, &SocketAddr::new(0, 0), 0)?;
+        Ok(())
+    }
+
+    /// Waits for one datagram and hands its messages over until told to stop.
+    fn receive(
+        &mut self,
+        mut each: impl FnMut(&Message<'_>) -> ControlFlow<()>,
+    ) -> Result<(), NetlinkError> {
+        let length = loop {
+            match self.socket.recv(&mut &mut self.inbound[..], 0) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => break result?,
+            }
+        };
+        let mut rest = self.inbound.get(..length).unwrap_or_default();
+        while let Some(message) = Message::first(rest) {
+            if each(&message).is_break() {
+                break;
+            }
+            rest = rest.get(message.length..).unwrap_or_default();
+        }
+        Ok(())
+    }
+}
+
+/// What an acknowledgement, an error or the end of a list says.
+fn status(payload: &[u8]) -> Result<(), NetlinkError> {
+    match ErrorBuffer::new_checked(payload).ok().and_then(|error| error.code()) {
+        None => Ok(()),
+        Some(code) => Err(NetlinkError::from_errno(code.get().saturating_neg())),
+    }
+}
+
+fn installation(install: &Install, label: Option<String>) -> AddressMessage {
+    let mut message = AddressMessage::default();
+    message.header.index = install.ifindex;
+    let mut flags = AddressFlags::Noprefixroute;
+    match install.address {
+        IpAddr::V4(_) => {
+            message.header.family = AddressFamily::Inet;
+            message.header.prefix_len = 32;
+            message.header.scope = AddressScope::Host;
+        }
+        IpAddr::V6(_) => {
+            message.header.family = AddressFamily::Inet6;
+            message.header.prefix_len = 128;
+            // Duplicate address detection would delay service by a second, and fail where the
+            // former owner is slow to withdraw.
+            flags |= AddressFlags::Nodad;
+        }
+    }
+    let mut lifetime = CacheInfo::default();
+    lifetime.ifa_valid = install.lease.map_or(FOREVER, Lease::as_secs);
+    // Deprecated from the start: IPv6 sources, and programs that look for the node's address.
+    lifetime.ifa_preferred = 0;
+    message.attributes = vec![
+        AddressAttribute::Local(install.address),
+        AddressAttribute::Address(install.address),
+        AddressAttribute::Flags(flags),
+        AddressAttribute::CacheInfo(lifetime),
+        AddressAttribute::Protocol(AddressProtocol::Other(ADDRESS_PROTOCOL)),
+    ];
+    message.attributes.extend(label.map(AddressAttribute::Label));
+    message
+}
+
+/// `eno1:vip`, cut to the kernel's 15 bytes. A host address stands before the node's in the
+/// kernel's list, so without a label of its own `SIOCGIFADDR` would give it for the interface's
+/// address, and `getifaddrs` would list it first.
+fn label(socket: &Socket, ifindex: u32) -> Option<String> {
+    const LONGEST: usize = 15;
+    let name = netdevice::index_to_name(socket, ifindex).ok()?;
+    let mut label = format!("{name}:vip");
+    label.truncate(LONGEST);
+    (label.len() > name.len() + 1).then_some(label)
+}
+
+/// IPv4 without `IFA_ADDRESS`, which makes the kernel match the address alone; IPv6 with the
+/// prefix length that it insists on.
+fn removal(ifindex: u32, address: IpAddr, ipv6_prefix_len: u8) -> AddressMessage {
+    let mut message = AddressMessage::default();
+    message.header.index = ifindex;
+    message.attributes.push(AddressAttribute::Local(address));
+    match address {
+        IpAddr::V4(_) => message.header.family = AddressFamily::Inet,
+        IpAddr::V6(_) => {
+            message.header.family = AddressFamily::Inet6;
+            message.header.prefix_len = ipv6_prefix_len;
+        }
+    }
+    message
+}

@@ -1,0 +1,72 @@
+//! Leaving Active for a higher advert: H4.
+
+use super::*;
+
+#[test]
+fn the_address_stays_10_ms_after_leaving_h4() {
+    let mut rig = Rig::active(config());
+    assert_eq!(rig.hear(HIGH, 200), []);
+    assert_eq!(rig.state(), State::Backup);
+    assert_eq!(rig.run(ms(100)), [(ms(10), Withdraw)]);
+    assert_eq!(rig.due_in(), DOWN - ms(100));
+}
+
+#[test]
+fn the_address_stays_50_ms_when_drained_h4() {
+    let mut rig = Rig::active(config());
+    rig.becomes(Eligibility::Drained);
+    assert_eq!(rig.hear(HIGH, 200), []);
+    assert_eq!(rig.run(ms(100)), [(ms(50), Withdraw)]);
+}
+
+#[test]
+fn the_successor_s_announcement_ends_it_h4() {
+    let mut rig = Rig::active(config());
+    rig.hear(HIGH, 200);
+    rig.wait(ms(2));
+    assert_eq!(rig.successor_announces(), [Withdraw]);
+    assert_eq!(rig.successor_announces(), [], "once");
+    assert_eq!(rig.run(ms(100)), []);
+}
+
+#[test]
+fn the_address_that_lingers_goes_when_the_router_stops_or_loses_its_interface_h4() {
+    let mut rig = Rig::active(config());
+    rig.hear(HIGH, 200);
+    assert_eq!(rig.stop(), [Withdraw]);
+    let mut rig = Rig::active(config());
+    rig.hear(HIGH, 200);
+    assert_eq!(rig.source(None), [Withdraw]);
+}
+
+#[test]
+fn adverts_of_the_successor_do_not_prolong_it_h4() {
+    let mut rig = Rig::active(config());
+    rig.hear(HIGH, 200);
+    rig.wait(ms(6));
+    rig.hear(HIGH, 200);
+    assert_eq!(rig.run(ms(100)), [(ms(4), Withdraw)]);
+}
+
+#[test]
+fn addresses_that_are_not_in_place_yet_do_not_linger_h4() {
+    let mut rig = Rig::started(config());
+    rig.fire();
+    assert_eq!(rig.hear(HIGH, 200), [Withdraw]);
+    assert_eq!(rig.installed(), [], "the acknowledgement comes too late");
+    assert_eq!(rig.run(ms(100)), []);
+}
+
+#[test]
+fn a_router_that_is_active_again_before_the_end_keeps_the_address_h4() {
+    let mut rig = Rig::active(RouterConfig { interval: centis(1), ..config() });
+    rig.becomes(Eligibility::Drained);
+    rig.hear(HIGH, 200);
+    rig.wait(ms(1));
+    rig.hear(HIGH, 0);
+    let skew = skew_time(centis(1), prio(1));
+    assert_eq!(rig.run(skew), [(skew, Advert(1)), (skew, Install)]);
+    assert_eq!(rig.successor_announces(), []);
+    let log = rig.run(ms(60));
+    assert!(log.iter().all(|&(_, effect)| effect == Advert(1)), "{log:?}");
+}

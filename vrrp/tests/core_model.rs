@@ -1,0 +1,422 @@
+//! Random sequences of events into one router, against rules that must hold whatever happens.
+//!
+//! Timers fire on time, save where the sequence says that the process stood still; everything
+//! else comes at any time and in any order: adverts, answers of the kernel (also wrong ones),
+//! verdicts, a flapping interface, new configurations.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use core::net::IpAddr;
+
+use proptest::prelude::*;
+use vrrp::config::{Addresses, Checksum, Lease, OnDegraded, Preempt, RouterConfig};
+use vrrp::router::{Action, Eligibility, Heard, Report, Router, State, Ticket};
+use vrrp::time::{Centis, Duration, Instant};
+use vrrp::{Priority, Vrid};
+
+/// The ring of actions holds so many.
+const CAPACITY: usize = 16;
+/// The kernel has so long to acknowledge the addresses, or an interval if that is longer.
+const INSTALL_TIME: Duration = Duration::from_millis(100);
+/// The address stays so long at most after leaving Active.
+const LINGER: Duration = Duration::from_millis(50);
+const OWN: [u8; 4] = [10, 0, 0, 5];
+
+#[derive(Clone, Debug)]
+enum Event {
+    /// Time goes by.
+    Run(Duration),
+    /// The process stands still for so long past its next deadline; then packets are read.
+    Stall {
+        late: Duration,
+        overflowed: bool,
+        queued: Vec<(u8, u8, u16)>,
+    },
+    /// From 10.0.0.x, with a priority (0 gives up) and an interval.
+    Hear(u8, u8, u16),
+    /// The kernel answers the newest request.
+    Installed,
+    Refused,
+    /// The kernel answers a request that is no longer the newest.
+    StaleInstalled,
+    AddressLost,
+    SuccessorAnnounced,
+    Eligibility(Eligibility),
+    /// The last byte of the interface's address, or none.
+    Source(Option<u8>),
+    Start,
+    Stop,
+    Reconfigure(Box<RouterConfig>),
+}
+
+/// A router and what has been seen of it.
+struct Model {
+    router: Router,
+    now: Instant,
+    /// Every request for the addresses with its time, the newest last.
+    requests: Vec<(Ticket, Instant)>,
+    /// The newest request for the addresses has been acknowledged since the last withdrawal, and
+    /// when it was made.
+    acknowledged: Option<Instant>,
+    /// The router is Active without an acknowledgement since.
+    unconfirmed_since: Option<Instant>,
+    /// The longest that may last: the configuration may change meanwhile.
+    patience: Duration,
+    /// The longest time that a lease may go unconfirmed.
+    lease_patience: Option<Duration>,
+    /// The addresses must be withdrawn by then.
+    withdraw_by: Option<Instant>,
+    last_advert: Option<Instant>,
+    /// The longest interval since the last advert.
+    interval: Duration,
+}
+
+impl Model {
+    fn new(config: RouterConfig) -> Self {
+        Self {
+            interval: config.interval.duration(),
+            router: Router::new(config),
+            now: Instant::from_nanos(1_000_000_000_000),
+            requests: vec![(Ticket::default(), Instant::default())],
+            acknowledged: None,
+            unconfirmed_since: None,
+            patience: Duration::ZERO,
+            lease_patience: None,
+            withdraw_by: None,
+            last_advert: None,
+        }
+    }
+
+    fn local_interval(&self) -> Duration {
+        self.router.config().interval.duration()
+    }
+
+    fn apply(&mut self, event: Event) {
+        match event {
+            Event::Run(span) => self.run(span),
+            Event::Stall { late, overflowed, queued } => self.stall(late, overflowed, &queued),
+            Event::Hear(from, priority, centis) => self.hear(from, priority, centis),
+            Event::Installed => self.installed(),
+            Event::Refused => {
+                let (ticket, _) = *self.requests.last().unwrap();
+                self.event(|router, now| router.handle_install_failed(now, ticket));
+            }
+            Event::StaleInstalled => {
+                let stale = self.requests.len().saturating_sub(2);
+                let (ticket, _) = self.requests[stale];
+                if self.requests.len() > 1 {
+                    let actions = self.event(|router, now| router.handle_installed(now, ticket));
+                    assert_eq!(actions, [], "a stale answer was believed");
+                }
+            }
+            Event::AddressLost => {
+                self.event(|router, now| router.handle_address_lost(now));
+            }
+            Event::SuccessorAnnounced => {
+                self.event(|router, _| router.handle_successor_announced());
+                assert_eq!(self.withdraw_by, None, "the successor was heard");
+            }
+            Event::Eligibility(eligibility) => {
+                self.event(|router, now| router.set_eligibility(now, eligibility));
+            }
+            Event::Source(last) => {
+                let source = last.map(|last| IpAddr::from([10, 0, 0, last]));
+                self.event(|router, now| router.set_source(now, source));
+            }
+            Event::Start => {
+                self.event(|router, now| router.start(now));
+            }
+            Event::Stop => {
+                self.event(|router, _| router.stop());
+                assert_eq!(self.router.state(), State::Initialize);
+            }
+            Event::Reconfigure(mut config) => {
+                self.interval = self.interval.max(config.interval.duration());
+                self.patience = self.patience.max(config.interval.duration());
+                self.event(|router, now| router.reconfigure(now, &mut config));
+            }
+        }
+    }
+
+    /// Lets time go by; every timer fires when it is due.
+    fn run(&mut self, span: Duration) {
+        let end = self.now + span;
+        let mut fired = 0;
+        while let Some(at) = self.router.poll_timeout().filter(|&at| at <= end) {
+            self.now = self.now.max(at);
+            self.event(|router, now| router.handle_timeout(now));
+            assert!(self.router.poll_timeout() > Some(self.now) || self.is_idle(), "a timer spins");
+            fired += 1;
+            assert!(fired < 100_000, "timers fire without end");
+        }
+        self.now = end;
+    }
+
+    fn is_idle(&self) -> bool {
+        self.router.poll_timeout().is_none()
+    }
+
+    fn stall(&mut self, late: Duration, overflowed: bool, queued: &[(u8, u8, u16)]) {
+        let Some(at) = self.router.poll_timeout() else {
+            return;
+        };
+        let before = self.router.state();
+        let interval = self.local_interval();
+        self.now = self.now.max(at) + late;
+        // What is owed for the time of the stall cannot be paid in it.
+        self.last_advert = self.last_advert.map(|_| self.now);
+        self.withdraw_by = self.withdraw_by.map(|by| by.max(self.now));
+        self.unconfirmed_since = None;
+        self.acknowledged = self.acknowledged.map(|asked| asked.max(self.now));
+        let stalled = self.event_late(|router, now| router.handle_stall(now, late, overflowed));
+        if before == State::Active && late > interval * 3 {
+            assert_eq!(stalled.first(), Some(&Action::Withdraw), "withdraws before it sends");
+            assert_eq!(self.router.state(), State::Backup);
+        }
+        for &(from, priority, centis) in queued {
+            let was_active = self.router.state() == State::Active;
+            let heard = heard(from, priority, centis);
+            let actions = self.event_late(|router, now| router.handle_advert(now, heard));
+            if was_active && late > interval && priority > 0 {
+                assert_eq!(actions.first(), Some(&Action::Withdraw), "withdraws before it sends");
+            }
+        }
+        self.event_late(|router, now| router.handle_resumed(now, late));
+        if late > interval && self.router.state() == State::Backup {
+            let linger = self.withdraw_by;
+            let at = self.router.poll_timeout().unwrap();
+            assert!(linger.is_some() || at > self.now + interval.min(Duration::from_millis(30)));
+        }
+        self.run(Duration::ZERO);
+    }
+
+    fn hear(&mut self, from: u8, priority: u8, centis: u16) {
+        let before = (self.router.state(), self.router.poll_timeout());
+        let own = self.router.effective_priority();
+        let heard = heard(from, priority, centis);
+        let actions = self.event(|router, now| router.handle_advert(now, heard));
+        let discards = self.router.config().preempt == Preempt::Always
+            && heard.priority.is_some()
+            && heard.priority < own;
+        match before.0 {
+            State::Initialize => {
+                assert_eq!((actions, before.1), (vec![], self.router.poll_timeout()))
+            }
+            State::Backup => {
+                assert_eq!((actions, self.router.state()), (vec![], State::Backup));
+                if discards {
+                    assert_eq!(self.router.poll_timeout(), before.1, "a discarded advert");
+                }
+            }
+            State::Active if self.router.state() == State::Active => {
+                let source = self.router.source().unwrap();
+                assert!(heard.priority <= own && (heard.priority < own || heard.source <= source));
+                assert_eq!(actions.first(), Some(&Action::SendAdvert { priority: own, source }));
+            }
+            State::Active => {
+                assert!(heard.priority >= own);
+                assert_eq!(self.router.state(), State::Backup);
+                let sends = |action: &Action| matches!(action, Action::SendAdvert { .. });
+                assert!(!actions.iter().any(sends), "a loser says nothing");
+            }
+        }
+    }
+
+    fn installed(&mut self) {
+        let (ticket, asked) = *self.requests.last().unwrap();
+        let known = self.requests.len();
+        // The acknowledgement counts before what follows from it is looked at.
+        let before = (self.acknowledged, self.unconfirmed_since);
+        if self.router.state() == State::Active {
+            self.acknowledged = Some(asked);
+            self.unconfirmed_since = None;
+            self.lease_patience = self.router.config().lease.map(|l| l.refresh_interval() * 2);
+        }
+        self.event(|router, now| router.handle_installed(now, ticket));
+        if self.requests.len() > known {
+            // An address was lost meanwhile: it is asked again, and nothing is confirmed.
+            (self.acknowledged, self.unconfirmed_since) = before;
+        }
+    }
+
+    /// One event on time.
+    fn event(&mut self, event: impl FnOnce(&mut Router, Instant)) -> Vec<Action> {
+        let actions = self.event_late(event);
+        self.check_deadlines();
+        actions
+    }
+
+    /// One event, whose effects are checked but not the router's deadlines.
+    fn event_late(&mut self, event: impl FnOnce(&mut Router, Instant)) -> Vec<Action> {
+        let before = self.router.state();
+        event(&mut self.router, self.now);
+        let after = self.router.state();
+        let all: Vec<Action> = core::iter::from_fn(|| self.router.poll_action()).collect();
+        assert!(all.len() <= CAPACITY, "{all:?}");
+        if before != State::Active && after == State::Active {
+            self.unconfirmed_since = Some(self.now);
+            self.patience = self.local_interval().max(INSTALL_TIME);
+            self.withdraw_by = None;
+            self.acknowledged = None;
+            self.last_advert = None;
+        }
+        if before == State::Active && after != State::Active {
+            self.unconfirmed_since = None;
+            let linger = if after == State::Backup { LINGER } else { Duration::ZERO };
+            self.withdraw_by = Some(self.now + linger);
+        }
+        if before == State::Backup && after == State::Initialize && self.withdraw_by.is_some() {
+            self.withdraw_by = Some(self.now);
+        }
+        let mut state = before;
+        for &action in &all {
+            self.check(action, before, after);
+            if let Action::Report(Report::Transition { from, to, .. }) = action {
+                assert_eq!(from, state);
+                state = to;
+            }
+        }
+        assert_eq!(state, after, "every transition is reported");
+        if self.withdraw_by == Some(self.now) && after == State::Initialize {
+            panic!("Initialize with the addresses: {all:?}");
+        }
+        all.into_iter().filter(|action| !matches!(action, Action::Report(_))).collect()
+    }
+
+    fn check(&mut self, action: Action, before: State, after: State) {
+        match action {
+            Action::SendAdvert { priority: None, .. } => {
+                assert_eq!((before, after), (State::Active, State::Initialize));
+            }
+            Action::SendAdvert { priority, source } => {
+                assert_eq!(after, State::Active);
+                assert_eq!(priority, self.router.effective_priority());
+                assert_eq!(Some(source), self.router.source());
+                self.last_advert = Some(self.now);
+                self.interval = self.local_interval();
+            }
+            Action::Install(ticket) => {
+                assert_eq!(after, State::Active);
+                assert!(self.requests.iter().all(|&(other, _)| other != ticket));
+                self.requests.push((ticket, self.now));
+            }
+            Action::Withdraw => {
+                assert_ne!(after, State::Active);
+                self.acknowledged = None;
+                self.withdraw_by = None;
+            }
+            Action::Announce(_) => {
+                assert_eq!(after, State::Active);
+                assert!(self.acknowledged.is_some(), "announced without the addresses");
+            }
+            Action::Report(_) => {}
+        }
+    }
+
+    fn check_deadlines(&self) {
+        let now = self.now;
+        assert!(self.withdraw_by.is_none_or(|by| now <= by), "the addresses were not withdrawn");
+        let next = self.router.poll_timeout();
+        match self.router.state() {
+            State::Initialize => {}
+            State::Backup => assert!(next.is_some()),
+            State::Active => {
+                assert!(next.unwrap() <= now + self.local_interval());
+                let last = self.last_advert.unwrap();
+                assert!(now.saturating_since(last) <= self.interval, "a gap between adverts");
+                if let Some(since) = self.unconfirmed_since {
+                    let waited = now.saturating_since(since);
+                    assert!(waited <= self.patience, "Active without the addresses");
+                } else if let (Some(asked), Some(patience)) =
+                    (self.acknowledged, self.lease_patience)
+                {
+                    let waited = now.saturating_since(asked);
+                    let patience = patience.max(self.patience);
+                    assert!(waited <= patience, "Active with a lease not confirmed");
+                }
+            }
+        }
+    }
+}
+
+fn heard(from: u8, priority: u8, centis: u16) -> Heard {
+    Heard {
+        source: IpAddr::from([10, 0, 0, from]),
+        priority: Priority::new(priority),
+        interval: Centis::new(centis).unwrap(),
+    }
+}
+
+fn any_config() -> impl Strategy<Value = RouterConfig> {
+    let priority = prop_oneof![4 => 128..=254_u8, 1 => 1..=127_u8, 1 => Just(255)];
+    let preempt =
+        prop_oneof![Just(Preempt::DegradedOnly), Just(Preempt::Always), Just(Preempt::Never)];
+    let on_degraded = prop_oneof![3 => Just(OnDegraded::Advertise), 1 => Just(OnDegraded::Release)];
+    let interval = prop_oneof![Just(1_u16), Just(10), Just(100), 1..=400_u16];
+    let lease = prop_oneof![Just(None), (1..=5_u32).prop_map(Some)];
+    (priority, 1..=127_u8, on_degraded, preempt, interval, lease, 1..=3_u8).prop_map(
+        |(priority, degraded, on_degraded, preempt, interval, lease, addresses)| RouterConfig {
+            vrid: Vrid::new(51).unwrap(),
+            priority: Priority::new(priority).unwrap(),
+            degraded_priority: Priority::new(degraded).unwrap(),
+            on_degraded,
+            preempt,
+            interval: Centis::new(interval).unwrap(),
+            addresses: Addresses::new((0..addresses).map(|i| [10, 0, 0, 100 + i].into()).collect())
+                .unwrap(),
+            lease: lease.map(|seconds| Lease::from_secs(seconds).unwrap()),
+            checksum: Checksum::Auto,
+        },
+    )
+}
+
+fn any_advert() -> impl Strategy<Value = (u8, u8, u16)> {
+    let from = (1..=9_u8).prop_filter("never our own", |&from| from != OWN[3]);
+    let priority = prop_oneof![1 => Just(0_u8), 2 => 1..=127_u8, 3 => 128..=254_u8, 1 => Just(255)];
+    (from, priority, prop_oneof![Just(1_u16), Just(10), Just(100), 1..=400_u16])
+}
+
+fn any_span() -> impl Strategy<Value = Duration> {
+    prop_oneof![0..200_000_u64, 0..5_000_000_u64].prop_map(Duration::from_micros)
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    let eligibility = prop_oneof![
+        Just(Eligibility::Healthy),
+        Just(Eligibility::Degraded),
+        Just(Eligibility::Drained)
+    ];
+    let source = prop_oneof![1 => Just(None), 3 => Just(Some(OWN[3]))];
+    let stall = (any_span(), any::<bool>(), prop::collection::vec(any_advert(), 0..4));
+    prop_oneof![
+        8 => any_span().prop_map(Event::Run),
+        8 => any_advert().prop_map(|(from, priority, centis)| Event::Hear(from, priority, centis)),
+        8 => Just(Event::Installed),
+        2 => Just(Event::Refused),
+        2 => Just(Event::StaleInstalled),
+        2 => Just(Event::AddressLost),
+        2 => Just(Event::SuccessorAnnounced),
+        2 => eligibility.prop_map(Event::Eligibility),
+        2 => source.prop_map(Event::Source),
+        2 => Just(Event::Start),
+        1 => Just(Event::Stop),
+        1 => any_config().prop_map(|config| Event::Reconfigure(Box::new(config))),
+        2 => stall.prop_map(|(late, overflowed, queued)| Event::Stall { late, overflowed, queued }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_rules_hold_whatever_happens(
+        config in any_config(),
+        events in prop::collection::vec(any_event(), 1..80),
+    ) {
+        let mut model = Model::new(config);
+        model.apply(Event::Source(Some(OWN[3])));
+        model.apply(Event::Start);
+        for event in events {
+            model.apply(event);
+        }
+    }
+}
