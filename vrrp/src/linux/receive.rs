@@ -222,3 +222,32 @@ unsafe fn value<T: Copy>(control: &libc::cmsghdr) -> Option<T> {
     // SAFETY: the message has at least `size` bytes of data, by the check above.
     Some(unsafe { ptr::read_unaligned(libc::CMSG_DATA(control).cast()) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(50);
+
+    #[test]
+    fn a_wall_clock_that_jumped_makes_no_packet_older_than_the_queue() {
+        let empty_at = clock::now() - SHORT;
+        let an_hour_ago = clock::realtime() - Duration::from_secs(3600);
+        let age = age(Some(an_hour_ago), empty_at);
+        assert!(age >= SHORT && age < Duration::from_secs(60), "{age:?}");
+    }
+
+    #[test]
+    fn a_packet_from_the_future_or_without_a_stamp_is_new() {
+        let empty_at = clock::now() - Duration::from_secs(3600);
+        let tomorrow = clock::realtime() + Duration::from_secs(86400);
+        assert_eq!(age(Some(tomorrow), empty_at), Duration::ZERO);
+        assert_eq!(age(None, empty_at), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_packet_that_waited_is_as_old_as_its_stamp() {
+        let age = age(Some(clock::realtime() - SHORT), clock::now() - Duration::from_secs(3600));
+        assert!(age >= SHORT && age < Duration::from_secs(60), "{age:?}");
+    }
+}

@@ -98,7 +98,7 @@ impl Advertiser {
                     port => self.traffic.readable.extend(PortId::try_from(port)),
                 }
             }
-            self.turn(now, if late > LATE { late } else { Duration::ZERO }, ordered);
+            self.turn(now, if late > LATE { late } else { Duration::ZERO }, ordered)?;
             self.outlet.retry_held(&mut self.slots);
             self.outlet.wake();
         }
@@ -106,13 +106,13 @@ impl Advertiser {
 
     /// Woken late, each router learns how late before it sends or is told anything, then hears
     /// what it slept through; only then do the timers count (DESIGN 2.6).
-    fn turn(&mut self, now: Instant, late: Duration, ordered: bool) {
+    fn turn(&mut self, now: Instant, late: Duration, ordered: bool) -> std::io::Result<()> {
         let stalled = !late.is_zero();
         if stalled {
             self.with_every_router(|router| router.handle_stall(now, late, false));
         }
         if ordered {
-            self.take_orders(now);
+            self.take_orders(now)?;
         }
         self.fire_actives(now);
         let overflowed = self.drain(now);
@@ -124,6 +124,7 @@ impl Advertiser {
             self.with_every_router(|router| router.handle_resumed(now, late));
         }
         self.fire(now);
+        Ok(())
     }
 
     /// Sends what is due. The timers of the others wait until the sockets are read.

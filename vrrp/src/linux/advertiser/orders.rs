@@ -9,16 +9,21 @@ use crate::linux::messages::{Effect, Garbage, Order, Port, PortId, Slot, SlotId}
 use crate::time::Instant;
 
 impl Advertiser {
-    pub(super) fn take_orders(&mut self, now: Instant) {
+    /// Does what the keeper asks.
+    ///
+    /// # Errors
+    /// If a socket cannot be watched: a router that is deaf must not run.
+    pub(super) fn take_orders(&mut self, now: Instant) -> std::io::Result<()> {
         self.orders.clear_wake();
         while let Some(order) = self.orders.pop() {
-            self.obey(now, order);
+            self.obey(now, order)?;
         }
+        Ok(())
     }
 
-    fn obey(&mut self, now: Instant, order: Order) {
+    fn obey(&mut self, now: Instant, order: Order) -> std::io::Result<()> {
         match order {
-            Order::AddPort(id, port) => self.add_port(id, port),
+            Order::AddPort(id, port) => self.add_port(id, port)?,
             Order::RemovePort(id) => self.remove_port(id),
             Order::AddSlot(id, slot) => self.add_slot(now, id, slot),
             Order::RemoveSlot(id) => self.remove_slot(id),
@@ -47,16 +52,17 @@ impl Advertiser {
                 self.outlet.tell(Effect::Pong(seq));
             }
         }
+        Ok(())
     }
 
     /// Puts a port in use, in place of an older one: an interface that came back has another
     /// index, and so another socket.
-    fn add_port(&mut self, id: PortId, port: Box<Port>) {
+    fn add_port(&mut self, id: PortId, port: Box<Port>) -> std::io::Result<()> {
         self.remove_port(id);
         let token = epoll::EventData::new_u64(u64::from(id));
-        let added = epoll::add(&self.epoll, port.socket.as_fd(), token, epoll::EventFlags::IN);
-        debug_assert!(added.is_ok(), "a fresh socket can be watched");
+        epoll::add(&self.epoll, port.socket.as_fd(), token, epoll::EventFlags::IN)?;
         self.ports[usize::from(id)] = Some(port);
+        Ok(())
     }
 
     fn remove_port(&mut self, id: PortId) {

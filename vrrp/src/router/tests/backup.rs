@@ -72,6 +72,15 @@ fn priority_0_leaves_skew_time_6_4_2() {
 }
 
 #[test]
+fn priority_0_sets_the_timer_even_where_less_was_left_6_4_2() {
+    let mut rig = Rig::started(config());
+    rig.hear(HIGH, 200);
+    rig.wait(DOWN - ms(5));
+    rig.hear(HIGH, 0);
+    assert_eq!(rig.due_in(), SKEW);
+}
+
+#[test]
 fn priority_0_leaves_skew_time_of_the_learned_interval_6_4_2() {
     let mut rig = Rig::started(config());
     rig.hear_at(HIGH, 200, centis(400));

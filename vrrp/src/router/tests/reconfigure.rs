@@ -115,6 +115,19 @@ fn a_degraded_active_now_told_to_release_does_so_and_one_told_not_to_comes_back(
 }
 
 #[test]
+fn a_router_that_releases_does_not_install_its_new_addresses_first() {
+    let mut rig = Rig::active(config());
+    rig.becomes(Eligibility::Degraded);
+    let changed = RouterConfig {
+        on_degraded: OnDegraded::Release,
+        addresses: other_addresses(),
+        interval: centis(10),
+        ..config()
+    };
+    assert_eq!(rig.reconfigure(changed), [Advert(0), Withdraw]);
+}
+
+#[test]
 fn another_interval_does_not_shorten_what_a_backup_has_learned() {
     let mut rig = Rig::started(config());
     rig.hear(HIGH, 200);
