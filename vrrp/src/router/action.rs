@@ -135,6 +135,13 @@ pub enum Cause {
         /// What it advertised.
         priority: Priority,
     },
+    /// The Active has a lower priority, and the configuration says to preempt it (6.4.2).
+    Preempts {
+        /// The router of lower priority.
+        source: IpAddr,
+        /// What it advertised.
+        priority: Priority,
+    },
     /// A higher priority, or an equal one from a higher address (6.4.3).
     HigherPriority {
         /// The router that wins.
@@ -181,6 +188,9 @@ impl fmt::Display for Cause {
             Self::ActiveReleased { source } => write!(f, "the Active {source} gave up"),
             Self::ActiveDegraded { source, priority } => {
                 write!(f, "the Active {source} is degraded (priority {priority})")
+            }
+            Self::Preempts { source, priority } => {
+                write!(f, "the Active {source} has a lower priority ({priority})")
             }
             Self::HigherPriority { source, priority } => {
                 write!(f, "{source} advertises priority {priority} and wins")

@@ -30,7 +30,11 @@ impl Phase {
             Self::Backup(backup) => Some(earliest(backup.down_at, [backup.linger_until])),
             Self::Active(active) => Some(earliest(
                 active.next_advert,
-                [active.refresh_at, active.give_up_at, active.rival.map(|r| r.silent_at)],
+                [
+                    active.refresh_at,
+                    active.give_up_at,
+                    active.rival.map(|r| r.silent_at.unwrap_or(r.gone_at)),
+                ],
             )),
         }
     }
@@ -63,6 +67,8 @@ pub(super) struct Backup {
     pub(super) interval: Centis,
     /// The Active that Active_Down_Timer watches, and its last priority.
     pub(super) heard: Option<(IpAddr, Priority)>,
+    /// A living Active of lower priority, whose advertisements do not count (6.4.2).
+    pub(super) outranked: Option<(IpAddr, Priority)>,
     /// Until when the address stays after leaving Active, unless the successor is heard first.
     pub(super) linger_until: Option<Instant>,
 }
@@ -77,10 +83,15 @@ pub(super) enum Expecting {
 
 impl Backup {
     pub(super) fn cause(&self) -> Cause {
-        match self.expecting {
-            Expecting::Silence => Cause::ActiveDown { last: self.heard.map(|(source, _)| source) },
-            Expecting::Released(source) => Cause::ActiveReleased { source },
-            Expecting::Degraded(source, priority) => Cause::ActiveDegraded { source, priority },
+        match (self.expecting, self.outranked) {
+            (Expecting::Silence, Some((source, priority))) => Cause::Preempts { source, priority },
+            (Expecting::Silence, None) => {
+                Cause::ActiveDown { last: self.heard.map(|(source, _)| source) }
+            }
+            (Expecting::Released(source), _) => Cause::ActiveReleased { source },
+            (Expecting::Degraded(source, priority), _) => {
+                Cause::ActiveDegraded { source, priority }
+            }
         }
     }
 }
@@ -124,12 +135,18 @@ pub(super) enum Purpose {
     Takeover,
     Refresh,
     Repair,
+    /// The configuration changed.
+    Change,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rival {
+    /// When the addresses were last announced against it.
     pub(super) announced_at: Instant,
-    pub(super) silent_at: Instant,
+    /// When they are announced once more, should nothing more be heard of it.
+    pub(super) silent_at: Option<Instant>,
+    /// When it counts as gone.
+    pub(super) gone_at: Instant,
 }
 
 /// Skew_Time for `priority` (6.1), in nanoseconds: whole centiseconds would lose it at short

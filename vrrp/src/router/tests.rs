@@ -16,9 +16,10 @@ mod stall;
 
 use core::net::{IpAddr, Ipv4Addr};
 
+use super::phase::{active_down_interval, skew_time};
 use super::*;
 use crate::Vrid;
-use crate::config::{Addresses, Checksum, Lease};
+use crate::config::{Addresses, Checksum, Lease, Preempt};
 
 /// A router with a smaller address than ours.
 const LOW: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));

@@ -114,7 +114,11 @@ impl Advertiser {
         if ordered {
             self.take_orders(now)?;
         }
-        self.fire_actives(now);
+        // Normally an advertisement that is due waits for nothing; after a stall, somebody may have
+        // taken over, which is heard first.
+        if !stalled {
+            self.fire_actives(now);
+        }
         let overflowed = self.drain(now);
         let now = clock::now();
         if stalled && overflowed {

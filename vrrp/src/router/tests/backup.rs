@@ -190,3 +190,12 @@ fn kernel_events_mean_nothing_in_backup() {
     assert_eq!(rig.successor_announces(), []);
     assert_eq!((rig.state(), rig.router.poll_timeout()), (State::Backup, due));
 }
+
+#[test]
+fn a_takeover_from_a_living_lower_active_names_it() {
+    let mut rig = Rig::started(RouterConfig { preempt: Preempt::Always, ..config() });
+    rig.hear(LOW, 100);
+    rig.fire();
+    let priority = prio(100);
+    assert_eq!(rig.cause(), Cause::Preempts { source: LOW, priority });
+}

@@ -65,7 +65,7 @@ fn other_addresses_are_installed_advertised_and_announced_while_active_goes_on()
     let effects = rig.reconfigure(RouterConfig { addresses: other_addresses(), ..config() });
     assert_eq!(effects, [Install, Advert(192)]);
     assert_eq!(rig.installed(), [Announce]);
-    assert_eq!(rig.reports(), [Report::Repaired]);
+    assert_eq!(rig.reports(), [Report::Installed]);
     assert_eq!((rig.state(), rig.due_in()), (State::Active, ms(700)));
 }
 

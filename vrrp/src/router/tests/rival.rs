@@ -13,14 +13,16 @@ fn an_active_that_stays_announces_at_once_and_100_ms_after_the_other_falls_silen
 }
 
 #[test]
-fn the_rival_is_reported_when_it_appears_and_when_it_is_gone() {
+fn the_rival_is_reported_when_it_appears_and_when_three_of_its_intervals_are_silent() {
     let mut rig = Rig::active(config());
     rig.hear(LOW, 100);
     rig.wait(ms(50));
     rig.hear(LOW, 100);
     let priority = Priority::new(100);
     assert_eq!(rig.reports(), [Report::Rival { source: LOW, priority }]);
-    rig.run(ms(100));
+    rig.run(ms(2999));
+    assert_eq!(rig.reports(), []);
+    rig.run(ms(1));
     assert_eq!(rig.reports(), [Report::RivalGone]);
 }
 

@@ -1,0 +1,250 @@
+//! The Active state (RFC 9568, 6.4.3): owning the addresses.
+
+use super::action::{Action, Announcement, Cause, Report, Ticket};
+use super::phase::{Active, Backup, Initialize, Phase, Purpose, Request, Rival};
+use super::{Eligibility, Heard, Router};
+use crate::Priority;
+use crate::time::{Duration, Instant};
+
+/// How long the kernel may take at least to acknowledge the addresses.
+const INSTALL_TIME: Duration = Duration::from_millis(100);
+/// Pause before asking again for addresses that were refused.
+const INSTALL_RETRY: Duration = Duration::from_millis(10);
+/// Pause in Initialize after addresses that could not be installed, doubled each time.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest of these pauses.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How long the address stays after leaving Active, unless the successor is heard first.
+const LINGER: Duration = Duration::from_millis(10);
+/// The same when drained.
+const LINGER_DRAINED: Duration = Duration::from_millis(50);
+/// The least time between two announcements against a rival, and how soon after its last
+/// advertisement the one against its own follows.
+const REASSERT_INTERVAL: Duration = Duration::from_millis(100);
+
+impl Router {
+    /// The kernel acknowledged all addresses of the request named by `ticket`.
+    pub fn handle_installed(&mut self, now: Instant, ticket: Ticket) {
+        let lease = self.config.lease;
+        let Phase::Active(active) = &mut self.phase else {
+            return;
+        };
+        let Some(request) = active.request.filter(|request| request.ticket == ticket) else {
+            return;
+        };
+        if request.outdated {
+            self.request_install(now, request.purpose);
+            return;
+        }
+        active.request = None;
+        active.installed = true;
+        // The lease runs from the request at the earliest; two thirds of it leave time to say so.
+        active.refresh_at = lease.map(|lease| request.asked + lease.refresh_interval());
+        active.give_up_at = lease.map(|lease| request.asked + lease.refresh_interval() * 2);
+        self.failures = 0;
+        let report = match request.purpose {
+            Purpose::Takeover | Purpose::Change => Report::Installed,
+            Purpose::Repair => Report::Repaired,
+            Purpose::Refresh => return,
+        };
+        self.actions.push(Action::Report(report));
+        self.actions.push(Action::Announce(Announcement::Takeover));
+        if let Phase::Active(Active { rival: Some(rival), .. }) = &mut self.phase {
+            rival.announced_at = now;
+        }
+    }
+
+    /// The kernel refused an address of the request named by `ticket`. It is asked again until
+    /// the time for a confirmation is over.
+    pub fn handle_install_failed(&mut self, now: Instant, ticket: Ticket) {
+        if let Phase::Active(active) = &mut self.phase
+            && active.request.is_some_and(|request| request.ticket == ticket)
+        {
+            active.refresh_at = Some(now + INSTALL_RETRY);
+        }
+    }
+
+    /// Somebody removed an address of this virtual router. An Active puts it back at once.
+    pub fn handle_address_lost(&mut self, now: Instant) {
+        let Phase::Active(active) = &mut self.phase else {
+            return;
+        };
+        match &mut active.request {
+            Some(request) if request.purpose != Purpose::Refresh => request.outdated = true,
+            _ => {
+                self.actions.push(Action::Report(Report::AddressLost));
+                self.request_install(now, Purpose::Repair);
+            }
+        }
+    }
+
+    /// Backup or Initialize to Active: advertise, then install, then (once that is acknowledged)
+    /// announce (6.4.1, 6.4.2).
+    pub(super) fn become_active(&mut self, now: Instant, cause: Cause) {
+        self.send_advert(self.effective_priority());
+        self.transition(
+            Phase::Active(Active {
+                next_advert: now + self.config.interval.duration(),
+                request: None,
+                installed: false,
+                refresh_at: None,
+                give_up_at: None,
+                rival: None,
+                suspect: false,
+            }),
+            cause,
+        );
+        self.request_install(now, Purpose::Takeover);
+    }
+
+    pub(super) fn advert_in_active(&mut self, now: Instant, heard: Heard) {
+        let (Phase::Active(active), Some(source)) = (&self.phase, self.source) else {
+            return;
+        };
+        let suspect = active.suspect;
+        let own = self.skew_priority();
+        match heard.priority {
+            Some(priority)
+                if priority > own || (priority == own && heard.source > source) || suspect =>
+            {
+                self.yield_to(now, heard, priority, suspect);
+            }
+            Some(_) => {
+                // RFC 9568 adds this to RFC 5798: the other learns at once that it lost.
+                self.send_advert(Some(own));
+                self.reassert(now, heard);
+            }
+            None => {
+                self.send_advert(Some(own));
+                if let Phase::Active(active) = &mut self.phase {
+                    active.next_advert = now + self.config.interval.duration();
+                }
+                self.reassert(now, heard);
+            }
+        }
+    }
+
+    /// Active to Backup for a router that wins. The address stays for a moment, until the
+    /// successor has announced it, so that no client falls between the two.
+    pub(super) fn yield_to(
+        &mut self,
+        now: Instant,
+        heard: Heard,
+        priority: Priority,
+        suspect: bool,
+    ) {
+        let installed = matches!(&self.phase, Phase::Active(active) if active.installed);
+        let linger = if self.eligibility == Eligibility::Drained { LINGER_DRAINED } else { LINGER };
+        let lingers = installed && !suspect;
+        let backup = Backup {
+            heard: Some((heard.source, priority)),
+            linger_until: lingers.then(|| now + linger),
+            ..self.backup_from(now, heard.interval)
+        };
+        if !lingers {
+            self.actions.push(Action::Withdraw);
+        }
+        let source = heard.source;
+        let cause = if suspect {
+            Cause::Superseded { source, priority }
+        } else {
+            Cause::HigherPriority { source, priority }
+        };
+        self.transition(Phase::Backup(backup), cause);
+    }
+
+    /// Another router's announcement stands in the caches of the link: announce again, at most
+    /// each [`REASSERT_INTERVAL`], and once more when the other has fallen silent.
+    pub(super) fn reassert(&mut self, now: Instant, heard: Heard) {
+        let Phase::Active(active) = &mut self.phase else {
+            return;
+        };
+        if active.rival.is_none() {
+            let Heard { source, priority, .. } = heard;
+            self.actions.push(Action::Report(Report::Rival { source, priority }));
+        }
+        let announced_at = active.rival.map(|rival| rival.announced_at);
+        let due = announced_at.is_none_or(|at| now.saturating_since(at) >= REASSERT_INTERVAL);
+        active.rival = Some(Rival {
+            announced_at: announced_at.filter(|_| !due).unwrap_or(now),
+            silent_at: Some(now + REASSERT_INTERVAL),
+            gone_at: now + (heard.interval.duration() * 3).max(REASSERT_INTERVAL),
+        });
+        if due && active.in_place() {
+            self.actions.push(Action::Announce(Announcement::Reassert));
+        }
+    }
+
+    pub(super) fn timeout_in_active(&mut self, now: Instant) {
+        let interval = self.config.interval.duration();
+        let Phase::Active(active) = &mut self.phase else {
+            return;
+        };
+        if active.give_up_at.is_some_and(|at| at <= now) {
+            let pause = FIRST_PAUSE * 2_u32.saturating_pow(self.failures.min(6));
+            self.failures = self.failures.saturating_add(1);
+            let until = now + pause.min(LONGEST_PAUSE);
+            self.leave(Initialize::Paused { until }, Cause::NotInstalled);
+            return;
+        }
+        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        let silenced = due(active.rival.and_then(|rival| rival.silent_at));
+        let gone = due(active.rival.map(|rival| rival.gone_at));
+        let refresh = due(active.refresh_at);
+        let in_place = active.in_place();
+        let advertise = active.next_advert <= now;
+        if advertise {
+            // Slots that were missed are skipped, not made up for.
+            active.next_advert += interval;
+            if active.next_advert <= now {
+                active.next_advert = now + interval;
+            }
+        }
+        if gone {
+            active.rival = None;
+        } else if let Some(rival) = active.rival.as_mut().filter(|_| silenced) {
+            rival.silent_at = None;
+        }
+        if advertise {
+            self.send_advert(self.effective_priority());
+        }
+        if refresh {
+            self.request_install(now, Purpose::Refresh);
+        }
+        if gone {
+            self.actions.push(Action::Report(Report::RivalGone));
+        }
+        if silenced && in_place {
+            self.actions.push(Action::Announce(Announcement::Reassert));
+        }
+    }
+
+    /// Asks for the addresses. A takeover or repair that is still under way stays one.
+    pub(super) fn request_install(&mut self, now: Instant, purpose: Purpose) {
+        let patience = self.config.interval.duration().max(INSTALL_TIME);
+        let Phase::Active(active) = &mut self.phase else {
+            return;
+        };
+        let purpose = match active.request {
+            Some(request) if purpose == Purpose::Refresh => request.purpose,
+            _ if !active.installed => Purpose::Takeover,
+            _ => purpose,
+        };
+        self.last_ticket = self.last_ticket.wrapping_add(1);
+        let ticket = Ticket(self.last_ticket);
+        active.request = Some(Request { ticket, asked: now, purpose, outdated: false });
+        active.refresh_at = None;
+        if purpose != Purpose::Refresh {
+            let give_up_at = now + patience;
+            active.give_up_at = Some(active.give_up_at.map_or(give_up_at, |at| at.min(give_up_at)));
+        }
+        self.actions.push(Action::Install(ticket));
+    }
+
+    /// Active to Backup without a word on the wire.
+    pub(super) fn withdraw_to_backup(&mut self, now: Instant, cause: Cause) {
+        self.actions.push(Action::Withdraw);
+        let backup = self.backup_from(now, self.config.interval);
+        self.transition(Phase::Backup(backup), cause);
+    }
+}
