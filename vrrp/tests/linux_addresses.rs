@@ -1,5 +1,6 @@
 //! Virtual addresses in the kernel: installed, leased, renewed, removed, never a source.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::disallowed_methods)] // The kernel's time is real.
 
 mod linux_support;
 

@@ -1,5 +1,6 @@
 //! What the daemon does for a dead VRRP process: remove its addresses, send priority 0.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::disallowed_methods)] // The kernel's time is real.
 
 mod linux_support;
 

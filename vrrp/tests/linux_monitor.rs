@@ -1,5 +1,6 @@
 //! News of links and addresses from the kernel.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::disallowed_methods)] // The kernel's time is real.
 
 mod linux_support;
 

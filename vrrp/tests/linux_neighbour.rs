@@ -1,5 +1,6 @@
 //! Gratuitous ARP: it reaches the clients' caches, and that of others is heard.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::disallowed_methods)] // The kernel's time is real.
 
 mod linux_support;
 
@@ -7,7 +8,7 @@ use std::net::{IpAddr, UdpSocket};
 use std::time::Instant;
 
 use linux_support::*;
-use vrrp::linux::neighbour::{Announcer, ArpHeard, Listener};
+use vrrp::linux::neighbour::{Announcer, ArpHeard, Claim, Listener};
 use vrrp::linux::netlink::Netlink;
 
 fn mac(name: &str) -> [u8; 6] {
@@ -55,7 +56,7 @@ fn an_announcement_is_heard_with_its_sender() {
         announcer(THERE).announce(VIP).unwrap();
         mac(THERE)
     });
-    assert_eq!(hear(&listener), ArpHeard { sender_ip: vip(), sender_mac });
+    assert_eq!(hear(&listener), ArpHeard { address: vip(), mac: sender_mac, claim: Claim::Has });
     assert_eq!(listener.recv().unwrap(), None);
 }
 
@@ -70,7 +71,7 @@ fn own_and_other_arp_never_wakes() {
         UdpSocket::bind("0.0.0.0:0").unwrap().send_to(b"hello", (HERE_IP, 9)).unwrap();
         announcer.announce(VIP).unwrap();
     });
-    assert_eq!(hear(&listener).sender_ip, vip());
+    assert_eq!(hear(&listener).address, vip());
     assert_eq!(listener.recv().unwrap(), None);
 }
 
@@ -88,7 +89,7 @@ fn the_watched_addresses_can_change() {
     assert_eq!(listener.recv().unwrap(), None);
     listener.watch(&[VIP, "fd00::10".parse().unwrap()]).unwrap();
     peer.run(announce);
-    assert_eq!(hear(&listener).sender_ip, vip());
+    assert_eq!(hear(&listener).address, vip());
     // More than a program holds: all are heard.
     let many: Vec<IpAddr> =
         (0..3000_u32).map(|n| std::net::Ipv4Addr::from(0x0a01_0000 + n).into()).collect();
@@ -97,8 +98,8 @@ fn the_watched_addresses_can_change() {
     assert_eq!(listener.recv().unwrap(), None);
     listener.watch(&many).unwrap();
     peer.run(announce);
-    assert_eq!(hear(&listener).sender_ip, other);
-    assert_eq!(hear(&listener).sender_ip, vip());
+    assert_eq!(hear(&listener).address, other);
+    assert_eq!(hear(&listener).address, vip());
 }
 
 #[test]
@@ -111,7 +112,7 @@ fn the_listener_hears_again_after_the_link_was_down() {
     ip("link set here up");
     wait_until("carrier", || link(HERE).is_some_and(|link| link.carrier));
     peer.run(|| announcer(THERE).announce(VIP).unwrap());
-    assert_eq!(hear(&listener).sender_ip, vip());
+    assert_eq!(hear(&listener).address, vip());
 }
 
 #[test]

@@ -5,12 +5,12 @@ use core::net::IpAddr;
 use core::time::Duration;
 use std::io;
 
-use netlink_packet_route::AddressFamily;
-use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use nix::net::if_::if_nametoindex;
 use rtnetlink::Handle;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
+
+use super::netlink::removal;
 
 /// How long one answer of the kernel is waited for.
 const TIMEOUT: Duration = Duration::from_millis(500);
@@ -98,7 +98,7 @@ impl Drop for Fence {
 async fn remove_twins(handle: &Handle, ifindex: u32, address: IpAddr) -> FenceOutcome {
     let mut outcome = FenceOutcome::Absent;
     for _ in 0..MAX_TWINS {
-        let request = handle.address().del(removal(ifindex, address)).execute();
+        let request = handle.address().del(removal(ifindex, address, 128)).execute();
         match timeout(TIMEOUT, request).await {
             Ok(Ok(())) => outcome = FenceOutcome::Removed,
             Ok(Err(rtnetlink::Error::NetlinkError(message))) => {
@@ -112,19 +112,4 @@ async fn remove_twins(handle: &Handle, ifindex: u32, address: IpAddr) -> FenceOu
         }
     }
     outcome
-}
-
-/// Without `IFA_ADDRESS` the kernel matches an IPv4 address alone, whatever its prefix length.
-fn removal(ifindex: u32, address: IpAddr) -> AddressMessage {
-    let mut message = AddressMessage::default();
-    message.header.index = ifindex;
-    message.attributes.push(AddressAttribute::Local(address));
-    match address {
-        IpAddr::V4(_) => message.header.family = AddressFamily::Inet,
-        IpAddr::V6(_) => {
-            message.header.family = AddressFamily::Inet6;
-            message.header.prefix_len = 128;
-        }
-    }
-    message
 }

@@ -78,11 +78,13 @@ fn refuse() -> [SockFilter; 4] {
     ]
 }
 
-/// Passes ARP for IPv4 over Ethernet whose sender is one of `senders`. With more senders than a
-/// program can hold it passes all such ARP. The program sees the ARP header first, as on a
-/// `SOCK_DGRAM` packet socket.
-pub fn arp_from(senders: &[Ipv4Addr]) -> Vec<SockFilter> {
-    // Hardware type Ethernet, protocol IPv4; address lengths 6 and 4; sender protocol address.
+/// Passes ARP for IPv4 over Ethernet whose sender is one of `addresses`, and ARP probes (RFC 5227,
+/// 1.1: sender 0.0.0.0) for one of them. With more than a program can hold it passes all such ARP.
+/// The program sees the ARP header first, as on a `SOCK_DGRAM` packet socket.
+pub fn arp_about(addresses: &[Ipv4Addr]) -> Vec<SockFilter> {
+    const SENDER: u32 = 14;
+    const TARGET: u32 = 24;
+    // Hardware type Ethernet, protocol IPv4; address lengths 6 and 4.
     let mut program = vec![
         SockFilter::new(LOAD_WORD, 0, 0, 0),
         SockFilter::new(JUMP_IF_EQUAL, 1, 0, 0x0001_0800),
@@ -90,16 +92,24 @@ pub fn arp_from(senders: &[Ipv4Addr]) -> Vec<SockFilter> {
         SockFilter::new(LOAD_HALF, 0, 0, 4),
         SockFilter::new(JUMP_IF_EQUAL, 1, 0, 0x0604),
         DROP,
-        SockFilter::new(LOAD_WORD, 0, 0, 14),
+        SockFilter::new(LOAD_WORD, 0, 0, SENDER),
     ];
-    if program.len() + 2 * senders.len() + 1 > MAX_INSTRUCTIONS {
+    if program.len() + 4 * addresses.len() + 4 > MAX_INSTRUCTIONS {
         program.push(ACCEPT);
         return program;
     }
-    for sender in senders {
-        program.push(SockFilter::new(JUMP_IF_EQUAL, 0, 1, u32::from(*sender)));
-        program.push(ACCEPT);
-    }
+    let one_of = || {
+        addresses
+            .iter()
+            .flat_map(|&address| [SockFilter::new(JUMP_IF_EQUAL, 0, 1, u32::from(address)), ACCEPT])
+    };
+    program.extend(one_of());
+    program.extend([
+        SockFilter::new(JUMP_IF_EQUAL, 1, 0, 0),
+        DROP,
+        SockFilter::new(LOAD_WORD, 0, 0, TARGET),
+    ]);
+    program.extend(one_of());
     program.push(DROP);
     program
 }

@@ -36,10 +36,17 @@ pub(super) struct Port {
     pub(super) counters: Arc<PortCounters>,
     /// When a discarded packet was last reported, by reason, and how many were since.
     pub(super) dropped: [DropNote; DropReason::ALL.len()],
-    /// What `SO_RXQ_OVFL` said last.
+    /// How many packets the socket had lost for want of room, as the last packet said.
     pub(super) overflowed: u32,
     /// Whether the last advertisement could not be sent.
     pub(super) send_failing: bool,
+}
+
+impl Port {
+    /// Whether packets were lost since the last one that was read.
+    pub(super) fn has_overflowed(&self) -> bool {
+        self.socket.drops().is_ok_and(|drops| drops != self.overflowed)
+    }
 }
 
 /// Discarded packets of one reason that are not reported yet.
@@ -136,6 +143,7 @@ pub(super) enum Order {
     InstallFailed(SlotId, Ticket),
     AddressLost(SlotId),
     SuccessorAnnounced(SlotId),
+    Probed(SlotId),
     Ping(u64),
 }
 
@@ -144,6 +152,7 @@ pub(super) enum Order {
 pub(super) enum Effect {
     Wish(SlotId, Wish),
     Announce(SlotId, Announcement),
+    Probe(SlotId),
     Report(SlotId, Instant, Report),
     View(SlotId, View),
     Dropped(PortId, Instant, DropReason, u32, Option<IpAddr>),

@@ -73,23 +73,46 @@ impl Announcer {
     /// `ENETDOWN` while the interface is down; [`io::ErrorKind::TimedOut`] if the transmit queue
     /// stays full for 10 ms; [`io::ErrorKind::Unsupported`] for IPv6.
     pub fn announce(&mut self, address: IpAddr) -> io::Result<()> {
-        let IpAddr::V4(address) = address else {
-            return Err(io::ErrorKind::Unsupported.into());
-        };
-        let frame = gratuitous_arp(self.mac, address);
-        self.sender.send_to(&frame, None).unwrap_or_else(|| Err(io::ErrorKind::InvalidInput.into()))
+        let frame = self.request(address, |address| address)?;
+        self.send(&frame)
+    }
+
+    /// Asks for an IPv4 address without claiming it (RFC 5227, 1.1: ARP Probe). Its owner answers,
+    /// and if it is a mainstay, announces it to the whole link.
+    ///
+    /// # Errors
+    /// As for [`Self::announce`].
+    pub fn probe(&mut self, address: IpAddr) -> io::Result<()> {
+        let frame = self.request(address, |_| Ipv4Addr::UNSPECIFIED)?;
+        self.send(&frame)
+    }
+
+    fn request(
+        &self,
+        target: IpAddr,
+        sender: impl FnOnce(Ipv4Addr) -> Ipv4Addr,
+    ) -> io::Result<[u8; FRAME_LEN]> {
+        match target {
+            IpAddr::V4(target) => Ok(arp_request(self.mac, sender(target), target)),
+            IpAddr::V6(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    fn send(&mut self, frame: &[u8]) -> io::Result<()> {
+        self.sender.send_to(frame, None).unwrap_or_else(|| Err(io::ErrorKind::InvalidInput.into()))
     }
 }
 
-fn gratuitous_arp(mac: [u8; 6], address: Ipv4Addr) -> [u8; FRAME_LEN] {
+/// A broadcast ARP request.
+fn arp_request(mac: [u8; 6], sender: Ipv4Addr, target: Ipv4Addr) -> [u8; FRAME_LEN] {
     let ethernet =
         Ethernet2Header { source: mac, destination: BROADCAST, ether_type: EtherType::ARP };
     let arp = ArpEthIpv4Packet {
         operation: ArpOperation::REQUEST,
         sender_mac: mac,
-        sender_ipv4: address.octets(),
+        sender_ipv4: sender.octets(),
         target_mac: [0; 6],
-        target_ipv4: address.octets(),
+        target_ipv4: target.octets(),
     };
     let mut frame = [0; FRAME_LEN];
     frame[..Ethernet2Header::LEN].copy_from_slice(&ethernet.to_bytes());
@@ -97,17 +120,28 @@ fn gratuitous_arp(mac: [u8; 6], address: Ipv4Addr) -> [u8; FRAME_LEN] {
     frame
 }
 
-/// An ARP packet's claim about its sender.
+/// What an ARP packet says about an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ArpHeard {
-    /// The address that the sender says it has.
-    pub sender_ip: Ipv4Addr,
-    /// The Ethernet address that it says it has it at.
-    pub sender_mac: [u8; 6],
+    /// The address.
+    pub address: Ipv4Addr,
+    /// The Ethernet address of the sender.
+    pub mac: [u8; 6],
+    /// What the sender says.
+    pub claim: Claim,
 }
 
-/// Hears ARP from the owners of virtual addresses on one interface: gratuitous or not, request or
-/// reply. What this host sends is not heard. The kernel drops everything else unseen.
+/// What the sender of an ARP packet says about an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// That it has it.
+    Has,
+    /// That it would like to know who has it (RFC 5227, 1.1: ARP Probe).
+    Probes,
+}
+
+/// Hears ARP from the owners of virtual addresses on one interface, gratuitous or not, request or
+/// reply, and ARP probes for them. What this host sends is not heard. The kernel drops everything else unseen.
 ///
 /// Not pnet's receiver: it hides its descriptor from epoll and polls before each read.
 #[derive(Debug)]
@@ -138,7 +172,7 @@ impl Listener {
                 IpAddr::V6(_) => None,
             })
             .collect();
-        SockRef::from(&self.0).attach_filter(&filter::arp_from(&watched))
+        SockRef::from(&self.0).attach_filter(&filter::arp_about(&watched))
     }
 
     /// The next packet; `None` if there is none now.
@@ -190,9 +224,15 @@ fn decode(packet: &[u8]) -> Option<ArpHeard> {
     {
         return None;
     }
-    let sender_ip: [u8; 4] = arp.sender_protocol_addr().try_into().ok()?;
-    let sender_mac = arp.sender_hw_addr().try_into().ok()?;
-    Some(ArpHeard { sender_ip: sender_ip.into(), sender_mac })
+    let sender: [u8; 4] = arp.sender_protocol_addr().try_into().ok()?;
+    let target: [u8; 4] = arp.target_protocol_addr().try_into().ok()?;
+    let mac = arp.sender_hw_addr().try_into().ok()?;
+    let sender = Ipv4Addr::from(sender);
+    Some(if sender.is_unspecified() {
+        ArpHeard { address: target.into(), mac, claim: Claim::Probes }
+    } else {
+        ArpHeard { address: sender, mac, claim: Claim::Has }
+    })
 }
 
 /// A socket of protocol 0: it receives nothing before it is bound to another.
@@ -216,7 +256,7 @@ mod tests {
         use pnet::packet::arp::{ArpOperations, ArpPacket};
         use pnet::packet::ethernet::{EtherTypes, EthernetPacket};
 
-        let frame = gratuitous_arp(MAC, VIP);
+        let frame = arp_request(MAC, VIP, VIP);
         let ethernet = EthernetPacket::new(&frame).unwrap();
         assert_eq!(ethernet.get_destination(), MacAddr::broadcast());
         assert_eq!(ethernet.get_source(), MacAddr::from(MAC));
@@ -231,14 +271,17 @@ mod tests {
 
     #[test]
     fn the_sender_of_an_arp_packet_is_read() {
-        let frame = gratuitous_arp(MAC, VIP);
+        let frame = arp_request(MAC, VIP, VIP);
         let heard = decode(&frame[Ethernet2Header::LEN..]);
-        assert_eq!(heard, Some(ArpHeard { sender_ip: VIP, sender_mac: MAC }));
+        assert_eq!(heard, Some(ArpHeard { address: VIP, mac: MAC, claim: Claim::Has }));
+        let frame = arp_request(MAC, Ipv4Addr::UNSPECIFIED, VIP);
+        let heard = decode(&frame[Ethernet2Header::LEN..]);
+        assert_eq!(heard, Some(ArpHeard { address: VIP, mac: MAC, claim: Claim::Probes }));
     }
 
     #[test]
     fn other_or_cut_off_arp_is_nothing() {
-        let frame = gratuitous_arp(MAC, VIP);
+        let frame = arp_request(MAC, VIP, VIP);
         let arp = &frame[Ethernet2Header::LEN..];
         for length in 0..arp.len() {
             assert_eq!(decode(&arp[..length]), None);

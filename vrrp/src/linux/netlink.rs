@@ -5,6 +5,8 @@
 //! changes the network, so a request can take milliseconds: never call this from the thread that
 //! sends adverts.
 
+mod address;
+
 use core::net::IpAddr;
 use core::ops::ControlFlow;
 use core::time::Duration;
@@ -14,19 +16,17 @@ use netlink_packet_core::{
     ErrorBuffer, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REPLACE,
     NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NetlinkMessage,
 };
-use netlink_packet_route::address::{
-    AddressAttribute, AddressFlags, AddressMessage, AddressProtocol, AddressScope, CacheInfo,
-};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::address::AddressMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
-use rustix::net::netdevice;
 use rustix::net::sockopt::{self, Timeout};
 
-use super::interface::{
-    ADDRESS_PROTOCOL, AddressInfo, LinkInfo, Message, decode_address, decode_link,
-};
+use self::address::{installation, label};
+use super::interface::{AddressInfo, LinkInfo, Message, decode_address, decode_link};
 use crate::config::Lease;
+
+pub(super) use self::address::removal;
 
 /// How long an answer is waited for.
 pub const TIMEOUT: Duration = Duration::from_millis(500);
@@ -43,8 +43,6 @@ const MAX_TWINS: usize = 33;
 
 const RTM_NEWLINK: u16 = 16;
 const RTM_NEWADDR: u16 = 20;
-/// `valid_lft forever`.
-const FOREVER: u32 = u32::MAX;
 
 /// Why a request failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -398,64 +396,4 @@ fn status(payload: &[u8]) -> Result<(), NetlinkError> {
         None => Ok(()),
         Some(code) => Err(NetlinkError::from_errno(code.get().saturating_neg())),
     }
-}
-
-fn installation(install: &Install, label: Option<String>) -> AddressMessage {
-    let mut message = AddressMessage::default();
-    message.header.index = install.ifindex;
-    let mut flags = AddressFlags::Noprefixroute;
-    match install.address {
-        IpAddr::V4(_) => {
-            message.header.family = AddressFamily::Inet;
-            message.header.prefix_len = 32;
-            message.header.scope = AddressScope::Host;
-        }
-        IpAddr::V6(_) => {
-            message.header.family = AddressFamily::Inet6;
-            message.header.prefix_len = 128;
-            // Duplicate address detection would delay service by a second, and fail where the
-            // former owner is slow to withdraw.
-            flags |= AddressFlags::Nodad;
-        }
-    }
-    let mut lifetime = CacheInfo::default();
-    lifetime.ifa_valid = install.lease.map_or(FOREVER, Lease::as_secs);
-    // Deprecated from the start: IPv6 sources, and programs that look for the node's address.
-    lifetime.ifa_preferred = 0;
-    message.attributes = vec![
-        AddressAttribute::Local(install.address),
-        AddressAttribute::Address(install.address),
-        AddressAttribute::Flags(flags),
-        AddressAttribute::CacheInfo(lifetime),
-        AddressAttribute::Protocol(AddressProtocol::Other(ADDRESS_PROTOCOL)),
-    ];
-    message.attributes.extend(label.map(AddressAttribute::Label));
-    message
-}
-
-/// `eno1:vip`, cut to the kernel's 15 bytes. A host address stands before the node's in the
-/// kernel's list, so without a label of its own `SIOCGIFADDR` would give it for the interface's
-/// address, and `getifaddrs` would list it first.
-fn label(socket: &Socket, ifindex: u32) -> Option<String> {
-    const LONGEST: usize = 15;
-    let name = netdevice::index_to_name(socket, ifindex).ok()?;
-    let mut label = format!("{name}:vip");
-    label.truncate(LONGEST);
-    (label.len() > name.len() + 1).then_some(label)
-}
-
-/// IPv4 without `IFA_ADDRESS`, which makes the kernel match the address alone; IPv6 with the
-/// prefix length that it insists on.
-fn removal(ifindex: u32, address: IpAddr, ipv6_prefix_len: u8) -> AddressMessage {
-    let mut message = AddressMessage::default();
-    message.header.index = ifindex;
-    message.attributes.push(AddressAttribute::Local(address));
-    match address {
-        IpAddr::V4(_) => message.header.family = AddressFamily::Inet,
-        IpAddr::V6(_) => {
-            message.header.family = AddressFamily::Inet6;
-            message.header.prefix_len = ipv6_prefix_len;
-        }
-    }
-    message
 }

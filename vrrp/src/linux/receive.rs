@@ -32,7 +32,8 @@ pub struct RecvBuf {
 pub struct Datagram<'a> {
     /// The packet; over IPv4 from the IP header on. Cut off at 4,160 bytes.
     pub bytes: &'a [u8],
-    /// How long ago the kernel received it, at the time of the call.
+    /// How long ago the kernel received it, at the time of the call. Zero if it has no timestamp:
+    /// for some milliseconds after a host's first socket has asked for them.
     pub age: Duration,
     /// How many packets the socket had lost for want of room before this one was queued. Wraps.
     /// Losses after it show with later packets; [`super::socket::AdvertSocket::drops`] has all.

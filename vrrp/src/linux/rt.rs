@@ -78,15 +78,19 @@ pub fn lock_memory() -> Result<(), RtError> {
 /// stay there once locked.
 pub fn touch_stack(bytes: usize) {
     const PAGE: usize = 4096;
+    const MOST: usize = 512 * 1024;
 
+    /// Goes down a page or more with each call, however large the compiler makes the frame.
     #[inline(never)]
-    fn touch(pages: usize) {
-        let page = black_box([0_u8; PAGE]);
-        if pages > 1 {
-            touch(pages - 1);
+    fn touch(top: usize, bytes: usize) {
+        let mut page = [0_u8; PAGE];
+        black_box(&mut page);
+        if top.abs_diff(page.as_ptr().addr()) < bytes {
+            touch(top, bytes);
         }
-        black_box(&page);
+        black_box(&mut page);
     }
 
-    touch(bytes.min(512 * 1024).div_ceil(PAGE));
+    let top = 0_u8;
+    touch((&raw const top).addr(), bytes.min(MOST));
 }

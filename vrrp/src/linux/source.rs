@@ -23,6 +23,7 @@ pub fn choose_source(addresses: &[AddressInfo], ifindex: u32, vips: &[IpAddr]) -
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use core::net::Ipv4Addr;
 
     use super::*;

@@ -52,6 +52,9 @@ pub enum Action {
     /// Tell the link who owns the addresses: gratuitous ARP or unsolicited NA. Only ever given
     /// after the kernel has acknowledged the addresses.
     Announce(Announcement),
+    /// Ask the link who has the addresses, by ARP probe or neighbour solicitation without a sender:
+    /// a winner that never heard this router learns that caches may still name it.
+    Probe,
     /// Record what happened.
     Report(Report),
 }

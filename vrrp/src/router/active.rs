@@ -78,6 +78,18 @@ impl Router {
         }
     }
 
+    /// Another host asked for one of the addresses by ARP probe or neighbour solicitation without
+    /// a sender, as a router that yields does: an Active announces them, at most each 100 ms.
+    pub fn handle_probed(&mut self, now: Instant) {
+        if let Phase::Active(active) = &mut self.phase
+            && active.in_place()
+            && active.defended_at.is_none_or(|at| now.saturating_since(at) >= REASSERT_INTERVAL)
+        {
+            active.defended_at = Some(now);
+            self.actions.push(Action::Announce(Announcement::Reassert));
+        }
+    }
+
     /// Backup or Initialize to Active: advertise, then install, then (once that is acknowledged)
     /// announce (6.4.1, 6.4.2).
     pub(super) fn become_active(&mut self, now: Instant, cause: Cause) {
@@ -90,6 +102,7 @@ impl Router {
                 refresh_at: None,
                 give_up_at: None,
                 rival: None,
+                defended_at: None,
                 suspect: false,
             }),
             cause,
@@ -151,6 +164,9 @@ impl Router {
             Cause::HigherPriority { source, priority }
         };
         self.transition(Phase::Backup(backup), cause);
+        // After a partition the winner may have been heard first, and know nothing of this router,
+        // which the caches of the link still name.
+        self.actions.push(Action::Probe);
     }
 
     /// Another router's announcement stands in the caches of the link: announce again, at most

@@ -110,6 +110,8 @@ pub(super) struct Active {
     pub(super) give_up_at: Option<Instant>,
     /// Another router that advertises too.
     pub(super) rival: Option<Rival>,
+    /// When the addresses were last announced because somebody asked for them.
+    pub(super) defended_at: Option<Instant>,
     /// Set between a late wake-up and the end of its drain.
     pub(super) suspect: bool,
 }

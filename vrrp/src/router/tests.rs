@@ -83,8 +83,9 @@ enum Effect {
     Withdraw,
     Announce,
     Reassert,
+    Probe,
 }
-use Effect::{Advert, Announce, Install, Reassert, Withdraw};
+use Effect::{Advert, Announce, Install, Probe, Reassert, Withdraw};
 
 /// A router with its clock, and what it has said so far.
 struct Rig {
@@ -155,6 +156,7 @@ impl Rig {
                 Action::Withdraw => Withdraw,
                 Action::Announce(Announcement::Takeover) => Announce,
                 Action::Announce(Announcement::Reassert) => Reassert,
+                Action::Probe => Probe,
                 Action::Report(report) => {
                     self.reports.push(report);
                     continue;
@@ -266,6 +268,12 @@ impl Rig {
 
     fn successor_announces(&mut self) -> Vec<Effect> {
         self.router.handle_successor_announced();
+        self.effects()
+    }
+
+    /// Another host probes for an address.
+    fn probed(&mut self) -> Vec<Effect> {
+        self.router.handle_probed(self.now);
         self.effects()
     }
 

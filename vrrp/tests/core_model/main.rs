@@ -283,6 +283,7 @@ impl Model {
                 assert_eq!(after, State::Active);
                 assert!(self.acknowledged.is_some(), "announced without the addresses");
             }
+            Action::Probe => assert_eq!((before, after), (State::Active, State::Backup)),
             Action::Report(_) => {}
         }
     }

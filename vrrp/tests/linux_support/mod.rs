@@ -2,6 +2,7 @@
 //!
 //! A namespace belongs to a thread and vanishes with it, so there is nothing to clean up.
 #![allow(dead_code, missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::disallowed_methods)] // The kernel's time is real.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::AsFd;

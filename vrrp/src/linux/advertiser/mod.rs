@@ -18,7 +18,7 @@ use std::os::fd::OwnedFd;
 use rustix::event::epoll;
 
 use self::outlet::Outlet;
-use self::traffic::Traffic;
+use self::traffic::{Received, Traffic};
 use super::clock::{self, Timer};
 use super::deadlines::Deadlines;
 use super::mailbox::{Receiver, Sender};
@@ -109,7 +109,7 @@ impl Advertiser {
     fn turn(&mut self, now: Instant, late: Duration, ordered: bool) -> std::io::Result<()> {
         let stalled = !late.is_zero();
         if stalled {
-            self.with_every_router(|router| router.handle_stall(now, late, false));
+            self.stall(now, late);
         }
         if ordered {
             self.take_orders(now)?;
@@ -119,16 +119,28 @@ impl Advertiser {
         if !stalled {
             self.fire_actives(now);
         }
-        let overflowed = self.drain(now);
+        self.drain(now);
         let now = clock::now();
-        if stalled && overflowed {
-            self.with_every_router(|router| router.handle_stall(now, late, true));
-        }
         if stalled {
-            self.with_every_router(|router| router.handle_resumed(now, late));
+            self.resume(now, late);
         }
         self.fire(now);
         Ok(())
+    }
+
+    fn stall(&mut self, now: Instant, late: Duration) {
+        for id in 0..MAX_SLOTS {
+            let port = self.slots[usize::from(id)].as_ref().map(|slot| usize::from(slot.port));
+            let port = port.and_then(|port| self.ports[port].as_deref());
+            let overflowed = port.is_some_and(Port::has_overflowed);
+            self.with_router(id, |router| router.handle_stall(now, late, overflowed));
+        }
+    }
+
+    fn resume(&mut self, now: Instant, late: Duration) {
+        for id in 0..MAX_SLOTS {
+            self.with_router(id, |router| router.handle_resumed(now, late));
+        }
     }
 
     /// Sends what is due. The timers of the others wait until the sockets are read.
@@ -158,12 +170,6 @@ impl Advertiser {
         }
     }
 
-    fn with_every_router(&mut self, mut event: impl FnMut(&mut Router)) {
-        for id in 0..MAX_SLOTS {
-            self.with_router(id, &mut event);
-        }
-    }
-
     /// Hands one router an event, carries out its effects and notes its new deadline.
     fn with_router(&mut self, id: SlotId, event: impl FnOnce(&mut Router)) {
         let Some(slot) = self.slots[usize::from(id)].as_deref_mut() else {
@@ -180,6 +186,9 @@ impl Advertiser {
                 Action::Install(ticket) => self.outlet.wish(id, slot, Wish::Install(ticket)),
                 Action::Withdraw => self.outlet.wish(id, slot, Wish::Withdraw),
                 Action::Announce(announcement) => self.outlet.announce(id, slot, announcement),
+                Action::Probe => {
+                    self.outlet.tell(Effect::Probe(id));
+                }
                 Action::Report(report) => {
                     self.outlet.tell(Effect::Report(id, clock::now(), report));
                 }
@@ -189,38 +198,33 @@ impl Advertiser {
         self.deadlines.set(id, slot.router.poll_timeout());
     }
 
-    /// Reads the sockets; whether one of them had overflowed.
-    fn drain(&mut self, now: Instant) -> bool {
+    /// Reads the sockets, for a bounded time.
+    fn drain(&mut self, now: Instant) {
         let deadline = now + traffic::DRAIN_TIME;
         let mut left = traffic::DRAIN_PACKETS;
-        let mut overflowed = false;
         while let Some(port) = self.traffic.readable.pop() {
-            overflowed |= self.drain_port(port, deadline, &mut left);
+            self.drain_port(port, deadline, &mut left);
         }
-        overflowed
     }
 
-    fn drain_port(&mut self, id: PortId, deadline: Instant, left: &mut u32) -> bool {
-        let mut overflowed = false;
+    fn drain_port(&mut self, id: PortId, deadline: Instant, left: &mut u32) {
         while let Some(port) = self.ports[usize::from(id)].as_deref_mut() {
             // What is in the buffer is read to its end: epoll would not come back for it.
             if *left == 0 && !port.receive.holds_more() {
                 break;
             }
-            let received = self.traffic.receive(id, port, &mut self.slots, &mut self.outlet);
-            let Some(received) = received else {
-                break;
-            };
-            overflowed |= received.overflow;
-            if let Some((slot, arrived, heard)) = received.advert {
-                self.with_router(slot, |router| router.handle_advert(arrived, heard));
+            match self.traffic.receive(id, port, &mut self.slots, &mut self.outlet) {
+                Received::Nothing => break,
+                Received::Discarded => {}
+                Received::Advert(slot, arrived, heard) => {
+                    self.with_router(slot, |router| router.handle_advert(arrived, heard));
+                }
             }
             *left = left.saturating_sub(1);
             if left.is_multiple_of(64) && clock::now() >= deadline {
                 *left = 0;
             }
         }
-        overflowed
     }
 
     fn set_source(&mut self, now: Instant, id: PortId, source: Option<IpAddr>) {

@@ -47,6 +47,7 @@ impl Advertiser {
             Order::SuccessorAnnounced(id) => {
                 self.with_router(id, |router| router.handle_successor_announced());
             }
+            Order::Probed(id) => self.with_router(id, |router| router.handle_probed(now)),
             Order::Ping(seq) => {
                 // If the queue is full, the next ping is answered.
                 self.outlet.tell(Effect::Pong(seq));

@@ -23,12 +23,12 @@ pub(super) struct Traffic {
     send: Box<[u8; MAX_IPV4_LEN]>,
 }
 
-/// One packet that was taken from a socket.
-pub(super) struct Received {
-    /// Whether packets before it were lost for want of room.
-    pub(super) overflow: bool,
-    /// For whom it is, when it arrived and what it says; `None` if it was discarded.
-    pub(super) advert: Option<(SlotId, Instant, Heard)>,
+/// What one look at a socket brought.
+pub(super) enum Received {
+    Nothing,
+    Discarded,
+    /// For whom it is, when it arrived and what it says.
+    Advert(SlotId, Instant, Heard),
 }
 
 impl Traffic {
@@ -36,33 +36,36 @@ impl Traffic {
         Self { readable: Vec::with_capacity(super::EVENTS), send: Box::new([0; MAX_IPV4_LEN]) }
     }
 
-    /// Takes one packet from a port's socket; `None` if there is none.
+    /// Takes one packet from a port's socket.
     pub(super) fn receive(
         &mut self,
         id: PortId,
         port: &mut Port,
         slots: &mut [Option<Box<Slot>>],
         outlet: &mut Outlet,
-    ) -> Option<Received> {
+    ) -> Received {
         let Port { socket, receive, .. } = port;
         // An error belongs to the interface (ENETDOWN), whose loss the keeper reports.
-        let datagram = socket.recv(receive).ok().flatten()?;
+        let Ok(Some(datagram)) = socket.recv(receive) else {
+            return Received::Nothing;
+        };
         let now = clock::now();
-        let arrived = now - datagram.age;
-        let overflow = datagram.overflowed != port.overflowed;
         port.overflowed = datagram.overflowed;
-        let advert = match judge(datagram.bytes, port.source, &port.slots) {
-            Ok((slot_id, advert)) => slots[usize::from(slot_id)].as_deref_mut().map(|slot| {
+        match judge(datagram.bytes, port.source, &port.slots) {
+            Ok((slot_id, advert)) => {
+                let Some(slot) = slots[usize::from(slot_id)].as_deref_mut() else {
+                    return Received::Discarded;
+                };
                 examine(slot_id, slot, &advert, now, outlet);
                 let Advert { source, priority, interval, .. } = advert;
-                (slot_id, arrived, Heard { source, priority, interval })
-            }),
+                let heard = Heard { source, priority, interval };
+                Received::Advert(slot_id, now - datagram.age, heard)
+            }
             Err((reason, source)) => {
                 discard(id, port, reason, source, now, outlet);
-                None
+                Received::Discarded
             }
-        };
-        Some(Received { overflow, advert })
+        }
     }
 
     /// Sends one advertisement of `slot`.

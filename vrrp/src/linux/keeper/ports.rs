@@ -14,7 +14,7 @@ use crate::Family;
 use crate::linux::interface::{AddressInfo, LinkInfo};
 use crate::linux::messages::{DropNote, MAX_PORTS, Order, Port, PortCounters, PortId, SlotId};
 use crate::linux::monitor::Change;
-use crate::linux::neighbour::{Announcer, Listener};
+use crate::linux::neighbour::{Announcer, ArpHeard, Claim, Listener};
 use crate::linux::receive::RecvBuf;
 use crate::linux::socket::AdvertSocket;
 use crate::linux::source::choose_source;
@@ -56,6 +56,10 @@ impl PortEntry {
             Some(announcer) => announcer.announce(address),
             None => Err(io::Error::other("the interface has no Ethernet address")),
         }
+    }
+
+    pub(super) fn probe(&mut self, address: IpAddr) -> io::Result<()> {
+        self.announcer.as_mut().map_or(Ok(()), |announcer| announcer.probe(address))
     }
 
     pub(super) fn dropped(&self) -> BTreeMap<String, u64> {
@@ -322,7 +326,7 @@ impl Keeper {
         }
     }
 
-    /// Another router announced one of our addresses.
+    /// Another host announced one of our addresses, or asked for it.
     pub(super) fn hear_arp(&mut self, token: u64) {
         let Ok(id) = PortId::try_from(token) else {
             return;
@@ -333,9 +337,15 @@ impl Keeper {
             let Ok(Some(heard)) = listener.recv() else {
                 return;
             };
-            let ours = entry.mac == Some(heard.sender_mac);
-            if !ours && let Some(slot) = self.member_of(id, heard.sender_ip.into()) {
-                self.orders.send(Order::SuccessorAnnounced(slot));
+            let ArpHeard { address, mac, claim } = heard;
+            if entry.mac == Some(mac) {
+                continue;
+            }
+            if let Some(slot) = self.member_of(id, address.into()) {
+                self.orders.send(match claim {
+                    Claim::Has => Order::SuccessorAnnounced(slot),
+                    Claim::Probes => Order::Probed(slot),
+                });
             }
         }
     }

@@ -16,6 +16,8 @@ impl Keeper {
     pub(super) fn accept(&mut self) -> Result<(), KeeperError> {
         // A connection that is replaced leaves epoll when it is closed.
         if let Some(connection) = self.control.accept() {
+            // What the one before did not commit is void.
+            self.staged.clear();
             let token = epoll::EventData::new_u64(TOKEN_CONNECTION);
             epoll::add(&self.epoll, connection, token, epoll::EventFlags::IN)?;
         }
@@ -37,7 +39,7 @@ impl Keeper {
 
     /// Hands over the events, and asks epoll to say when a congested connection has room.
     pub(super) fn deliver(&mut self) {
-        while self.control.connected() && !self.control.congested() {
+        while self.control.has_daemon() && !self.control.congested() {
             let Some(event) = self.journal.pop() else {
                 break;
             };
@@ -67,6 +69,7 @@ impl Keeper {
                     self.commit(specs);
                     self.revision = Some(revision);
                 }
+                self.control.committed = true;
                 self.control.send(&Reply::Committed { revision });
             }
             Request::Eligibility { router, eligibility, ttl_ms } => {

@@ -29,6 +29,7 @@ impl Keeper {
             Effect::Wish(id, Wish::Install(ticket)) => self.install(id, ticket),
             Effect::Wish(id, Wish::Withdraw) => self.withdraw(id),
             Effect::Announce(id, announcement) => self.announce(id, announcement),
+            Effect::Probe(id) => self.probe(id),
             Effect::Report(id, at, report) => self.report(id, at, report),
             Effect::View(id, view) => {
                 if let Some(member) = self.members.get_mut(&id) {
@@ -158,6 +159,18 @@ impl Keeper {
             member.announcements.start(now, announcement, lease);
         }
         self.announce_due(now);
+    }
+
+    /// Asks the link for the addresses. What cannot be asked is not: the successor's own
+    /// announcements follow in any case.
+    fn probe(&mut self, id: SlotId) {
+        if let Some(member) = self.members.get(&id)
+            && let Some(port) = self.ports.get_mut(&member.port)
+        {
+            for &address in member.addresses() {
+                let _ = port.probe(address);
+            }
+        }
     }
 
     pub(super) fn announce_due(&mut self, now: Instant) {

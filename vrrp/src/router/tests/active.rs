@@ -63,7 +63,7 @@ fn a_higher_priority_or_an_equal_one_from_a_greater_address_wins_6_4_3() {
     for preempt in [Preempt::DegradedOnly, Preempt::Always, Preempt::Never] {
         for (source, priority) in [(LOW, 193), (HIGH, 255), (HIGH, 192)] {
             let mut rig = Rig::active(RouterConfig { preempt, ..config() });
-            assert_eq!(rig.hear(source, priority), []);
+            assert_eq!(rig.hear(source, priority), [Probe]);
             assert_eq!(rig.state(), State::Backup);
             let priority = prio(priority);
             assert_eq!(rig.cause(), Cause::HigherPriority { source, priority });

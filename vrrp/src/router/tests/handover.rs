@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn the_address_stays_10_ms_after_leaving_h4() {
     let mut rig = Rig::active(config());
-    assert_eq!(rig.hear(HIGH, 200), []);
+    assert_eq!(rig.hear(HIGH, 200), [Probe]);
     assert_eq!(rig.state(), State::Backup);
     assert_eq!(rig.run(ms(100)), [(ms(10), Withdraw)]);
     assert_eq!(rig.due_in(), DOWN - ms(100));
@@ -15,7 +15,7 @@ fn the_address_stays_10_ms_after_leaving_h4() {
 fn the_address_stays_50_ms_when_drained_h4() {
     let mut rig = Rig::active(config());
     rig.becomes(Eligibility::Drained);
-    assert_eq!(rig.hear(HIGH, 200), []);
+    assert_eq!(rig.hear(HIGH, 200), [Probe]);
     assert_eq!(rig.run(ms(100)), [(ms(50), Withdraw)]);
 }
 
@@ -52,7 +52,7 @@ fn adverts_of_the_successor_do_not_prolong_it_h4() {
 fn addresses_that_are_not_in_place_yet_do_not_linger_h4() {
     let mut rig = Rig::started(config());
     rig.fire();
-    assert_eq!(rig.hear(HIGH, 200), [Withdraw]);
+    assert_eq!(rig.hear(HIGH, 200), [Withdraw, Probe]);
     assert_eq!(rig.installed(), [], "the acknowledgement comes too late");
     assert_eq!(rig.run(ms(100)), []);
 }

@@ -219,7 +219,7 @@ fn a_drained_active_serves_until_a_higher_advert_h1() {
     assert_eq!(rig.becomes(Drained), [Advert(1)]);
     assert_eq!(rig.run(INTERVAL * 2).len(), 2);
     assert_eq!(rig.state(), State::Active);
-    assert_eq!(rig.hear(LOW, 2), []);
+    assert_eq!(rig.hear(LOW, 2), [Probe]);
     assert_eq!(rig.state(), State::Backup);
 }
 

@@ -69,7 +69,7 @@ fn addresses_that_are_not_in_place_are_not_announced_against_a_rival_h6() {
 fn a_rival_that_wins_is_not_announced_against_h6() {
     let mut rig = Rig::active(config());
     rig.hear(LOW, 100);
-    assert_eq!(rig.hear(LOW, 200), []);
+    assert_eq!(rig.hear(LOW, 200), [Probe]);
     assert_eq!(rig.run(INTERVAL), [(ms(10), Withdraw)]);
 }
 
@@ -78,6 +78,28 @@ fn after_a_heal_between_bands_the_higher_priority_stays_whatever_the_bands() {
     let mut rig = Rig::active(config());
     rig.becomes(Eligibility::Degraded);
     assert_eq!(rig.hear(HIGH, 63), [Advert(64), Reassert]);
-    assert_eq!(rig.hear(LOW, 130), []);
+    assert_eq!(rig.hear(LOW, 130), [Probe]);
     assert_eq!(rig.state(), State::Backup);
+}
+
+/// After a partition the winner may be heard first: the loser yields without a word, and the caches
+/// of the link go on naming it. So it probes, and the winner announces.
+#[test]
+fn an_active_that_is_probed_announces_at_most_each_100_ms_h6() {
+    let mut rig = Rig::active(config());
+    assert_eq!(rig.probed(), [Reassert]);
+    rig.wait(ms(99));
+    assert_eq!(rig.probed(), []);
+    rig.wait(ms(1));
+    assert_eq!(rig.probed(), [Reassert]);
+}
+
+#[test]
+fn only_an_active_with_its_addresses_in_place_answers_a_probe_h6() {
+    let mut rig = Rig::started(config());
+    assert_eq!(rig.probed(), []);
+    rig.fire();
+    assert_eq!(rig.probed(), [], "not acknowledged yet");
+    rig.installed();
+    assert_eq!(rig.probed(), [Reassert]);
 }

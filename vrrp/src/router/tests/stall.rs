@@ -50,7 +50,7 @@ fn an_active_that_finds_another_s_advert_after_a_stall_withdraws_before_it_sends
         let mut rig = Rig::active(config());
         let late = INTERVAL * 2;
         assert_eq!(rig.stall(late, false), []);
-        assert_eq!(rig.hear(LOW, priority), [Withdraw]);
+        assert_eq!(rig.hear(LOW, priority), [Withdraw, Probe]);
         assert_eq!(rig.state(), State::Backup);
         let priority = prio(priority);
         assert_eq!(rig.cause(), Cause::Superseded { source: LOW, priority });

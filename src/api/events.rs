@@ -1,0 +1,76 @@
+//! `GET /v1/events`: one JSON document per line, and more as they happen if asked to follow.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Query, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use http_body_util::channel::{Channel, Sender};
+use serde::Deserialize;
+use tokio::time::timeout;
+
+use super::Shared;
+use crate::events::{Log, Record};
+
+const NDJSON: &str = "application/x-ndjson";
+/// An empty line this often tells whether the follower is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// How many writes may wait for a slow follower.
+const MAX_WAITING: usize = 16;
+
+/// Which events.
+#[derive(Debug, Deserialize)]
+pub struct Wanted {
+    /// Those after this number.
+    #[serde(default)]
+    after: u64,
+    /// And all that are to come.
+    #[serde(default)]
+    follow: bool,
+}
+
+/// Answers with the events.
+pub async fn events(State(shared): State<Shared>, Query(wanted): Query<Wanted>) -> Response {
+    let body = if wanted.follow {
+        let (sender, body) = Channel::<Bytes, Infallible>::new(MAX_WAITING);
+        tokio::spawn(follow(shared.log, wanted.after, sender));
+        Body::new(body)
+    } else {
+        Body::from(lines(&shared.log.after(wanted.after)))
+    };
+    ([(CONTENT_TYPE, NDJSON)], body).into_response()
+}
+
+async fn follow(log: Log, mut after: u64, mut sender: Sender<Bytes>) {
+    let mut newest = log.subscribe();
+    loop {
+        newest.mark_unchanged();
+        let records = log.after(after);
+        if let Some(last) = records.last() {
+            after = last.seq;
+            if sender.send_data(lines(&records)).await.is_err() {
+                return;
+            }
+        }
+        let is_silent = match timeout(KEEP_ALIVE, newest.changed()).await {
+            Ok(Ok(())) => false,
+            Ok(Err(_)) => return,
+            Err(_) => true,
+        };
+        if is_silent && sender.send_data(Bytes::from_static(b"\n")).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn lines(records: &[Record]) -> Bytes {
+    let mut text = String::new();
+    for record in records {
+        // A record is plain data: it always has a JSON form.
+        text.push_str(&serde_json::to_string(record).unwrap_or_default());
+        text.push('\n');
+    }
+    Bytes::from(text)
+}

@@ -1,0 +1,207 @@
+//! What the command line can say.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::exit::Failure;
+use crate::runtime_dir::RuntimeDir;
+
+const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 degraded, \
+                          4 not running, 5 refused because it would do harm.";
+
+/// Owns a Kubernetes API server's virtual IP by VRRPv3.
+#[derive(Debug, Parser)]
+#[command(name = "mainstay", version, after_help = EXIT_CODES, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// What is logged: error, warn, info, debug, trace, or a filter such as mainstay=debug
+    #[arg(long, global = true, env = "MAINSTAY_LOG", value_name = "LEVEL", default_value = "info")]
+    pub log: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the daemon
+    Run(RunArgs),
+    /// Check a configuration file and show what this node would do
+    Check(CheckArgs),
+    /// Show the virtual routers: who is Active, since when and why
+    Status(StatusArgs),
+    /// Show what happened, and why
+    Events(EventsArgs),
+    /// Have the daemon read its configuration again; a wrong one is refused
+    Reload(ReloadArgs),
+    /// Act on the virtual IPs of this node
+    Vip {
+        #[command(subcommand)]
+        command: VipCommand,
+    },
+    /// Print a completion script for a shell
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions { shell: Shell },
+    /// The VRRP process; `mainstay run` starts it
+    #[command(hide = true)]
+    Vrrp,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum VipCommand {
+    /// Remove the virtual IPs that a dead daemon has left on this node, and tell the peers
+    Fence(FenceArgs),
+}
+
+const RUN_HELP: &str = "\
+Signals:
+  SIGTERM, SIGINT  stop: the virtual IPs go to a peer. Under systemd, SIGTERM for a restart of the
+                   unit leaves them where they are.
+  SIGUSR1          exit and leave the VRRP process and the virtual IPs alone: the next `mainstay
+                   run` takes them over. For restarts without systemd.
+  SIGHUP           read the configuration again; a wrong one is refused and the old one stays
+
+Examples:
+  mainstay run
+  mainstay run --config ./mainstay.toml --node m1 --runtime-dir /tmp/m1 --state-dir /tmp/m1/state";
+
+#[derive(Debug, Args)]
+#[command(after_help = RUN_HELP)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    #[command(flatten)]
+    pub runtime: RuntimeArgs,
+    /// Directory of what is remembered across reboots
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/mainstay")]
+    pub state_dir: PathBuf,
+}
+
+const CHECK_HELP: &str = "\
+Examples:
+  mainstay check
+  mainstay check --config ./mainstay.toml --node m1";
+
+#[derive(Debug, Args)]
+#[command(after_help = CHECK_HELP)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+const STATUS_HELP: &str = "\
+Exit codes: 0 all is well, 3 degraded, 4 the daemon does not run.
+
+Examples:
+  mainstay status
+  mainstay status --watch
+  mainstay status -o json | jq -r '.virtual_routers[] | .name + \" \" + .state'";
+
+#[derive(Debug, Args)]
+#[command(after_help = STATUS_HELP)]
+pub struct StatusArgs {
+    #[command(flatten)]
+    pub runtime: RuntimeArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// Show it anew each second
+    #[arg(long, short)]
+    pub watch: bool,
+}
+
+const EVENTS_HELP: &str = "\
+Examples:
+  mainstay events
+  mainstay events --follow
+  mainstay events -o json | jq 'select(.code == \"transition\")'";
+
+#[derive(Debug, Args)]
+#[command(after_help = EVENTS_HELP)]
+pub struct EventsArgs {
+    #[command(flatten)]
+    pub runtime: RuntimeArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// Wait for more
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Only those with a higher number
+    #[arg(long, value_name = "SEQ", default_value_t = 0)]
+    pub after: u64,
+}
+
+const RELOAD_HELP: &str = "\
+Waits until the new configuration is in force. No virtual IP moves unless the change asks for it.
+
+Examples:
+  mainstay check && mainstay reload";
+
+#[derive(Debug, Args)]
+#[command(after_help = RELOAD_HELP)]
+pub struct ReloadArgs {
+    #[command(flatten)]
+    pub runtime: RuntimeArgs,
+}
+
+const FENCE_HELP: &str = "\
+For use when mainstay is dead. While its VRRP process lives, this is refused with exit code 5: the
+addresses would be put back at once; stop the daemon instead.
+
+Examples:
+  mainstay vip fence
+  mainstay vip fence --if-dead     as ExecStopPost= of the unit";
+
+#[derive(Debug, Args)]
+#[command(after_help = FENCE_HELP)]
+pub struct FenceArgs {
+    #[command(flatten)]
+    pub runtime: RuntimeArgs,
+    /// Do nothing, and succeed, while the VRRP process lives; kill it first if it is frozen
+    #[arg(long)]
+    pub if_dead: bool,
+}
+
+const COMPLETIONS_HELP: &str = "\
+Examples:
+  mainstay completions bash > /etc/bash_completion.d/mainstay
+  mainstay completions zsh > /usr/share/zsh/site-functions/_mainstay";
+
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    /// Configuration file of the cluster
+    #[arg(long, value_name = "FILE", default_value = "/etc/mainstay/mainstay.toml")]
+    pub config: PathBuf,
+    /// Which of its nodes this is [default: the host name]
+    #[arg(long, value_name = "NAME")]
+    pub node: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct RuntimeArgs {
+    /// Directory of the daemon's sockets
+    #[arg(long, value_name = "DIR", default_value = "/run/mainstay")]
+    runtime_dir: PathBuf,
+}
+
+impl RuntimeArgs {
+    /// The runtime directory.
+    pub fn directory(&self) -> Result<RuntimeDir, Failure> {
+        RuntimeDir::new(self.runtime_dir.clone()).map_err(Failure::usage)
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct OutputArgs {
+    /// How to print it
+    #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t = Format::Text)]
+    pub output: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Text,
+    /// For programs; a contract
+    Json,
+}

@@ -1,0 +1,70 @@
+//! `mainstay check`
+
+use std::fmt::Write;
+
+use vrrp::config::{OnDegraded, RouterConfig};
+
+use super::args::CheckArgs;
+use super::{output, run};
+use crate::config::{self, Config, NodeConfig, Role, VirtualRouter};
+use crate::daemon::Shown;
+use crate::exit::{Exit, Failure};
+
+/// Checks the file and prints what the node would do.
+pub fn run(args: &CheckArgs) -> Result<Exit, Failure> {
+    let path = &args.config.config;
+    let config = config::load(path).map_err(Failure::usage)?;
+    let mut text = format!("{}: ok\n{}", path.display(), cluster(&config));
+    match (chosen(&config, args), &args.config.node) {
+        (Ok(node), _) => text.push_str(&describe(node)),
+        (Err(failure), Some(_)) => return Err(failure),
+        // Checked somewhere else than on a node.
+        (Err(_), None) => config.nodes.iter().for_each(|node| text.push_str(&describe(node))),
+    }
+    output::write(text.as_bytes())
+}
+
+fn chosen<'a>(config: &'a Config, args: &CheckArgs) -> Result<&'a NodeConfig, Failure> {
+    config.for_node(&run::node(&args.config)?).map_err(Failure::usage)
+}
+
+fn cluster(config: &Config) -> String {
+    let count = |role| config.nodes.iter().filter(|node| node.role == role).count();
+    let (masters, workers) = (count(Role::Master), count(Role::Worker));
+    let s = |n: usize| if n == 1 { "" } else { "s" };
+    format!(
+        "cluster {}: {masters} master{}, {workers} worker{}\n",
+        config.cluster.name,
+        s(masters),
+        s(workers)
+    )
+}
+
+fn describe(node: &NodeConfig) -> String {
+    let mut text = format!("\nnode {} ({})\n", node.name, node.role);
+    if node.virtual_routers.is_empty() {
+        text.push_str("  no virtual routers: there is no VIP to look after\n");
+    }
+    for router in &node.virtual_routers {
+        let VirtualRouter { name, interface, config, .. } = router;
+        let RouterConfig { vrid, interval, addresses, .. } = config;
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "  {name}: VRID {vrid} on {interface}, {addresses}\n    {}, preempt {}, \
+             an advertisement each {interval}, lease {}",
+            priority(config),
+            Shown(config.preempt),
+            config.lease.map_or_else(|| "off".to_owned(), |lease| format!("{}s", lease.as_secs())),
+        );
+    }
+    text
+}
+
+fn priority(config: &RouterConfig) -> String {
+    let RouterConfig { priority, degraded_priority, .. } = config;
+    match config.on_degraded {
+        OnDegraded::Advertise => format!("priority {priority}, {degraded_priority} when degraded"),
+        OnDegraded::Release => format!("priority {priority}, released when degraded"),
+    }
+}

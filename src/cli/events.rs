@@ -1,0 +1,35 @@
+//! `mainstay events`
+
+use anyhow::Context;
+
+use super::args::{EventsArgs, Format};
+use super::client::{Client, block_on};
+use super::output;
+use crate::events::Record;
+use crate::exit::{Exit, Failure};
+
+/// Prints what happened, and with `--follow` what happens.
+pub fn run(args: &EventsArgs) -> Result<Exit, Failure> {
+    let client = Client::new(args.runtime.directory()?.api_socket());
+    block_on(show(&client, args))
+}
+
+async fn show(client: &Client, args: &EventsArgs) -> Result<Exit, Failure> {
+    let path = format!("/v1/events?after={}&follow={}", args.after, args.follow);
+    let mut lines = client.lines(&path).await?;
+    while let Some(line) = lines.next().await? {
+        let text = match args.output.output {
+            Format::Json => line,
+            Format::Text => {
+                let record: Record =
+                    serde_json::from_str(&line).context("the daemon's answer is not understood")?;
+                record.line()
+            }
+        };
+        output::write(format!("{text}\n").as_bytes())?;
+    }
+    if args.follow {
+        return Err(Failure::new(Exit::NotRunning, "mainstay has stopped"));
+    }
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,56 @@
+//! The command line.
+
+mod args;
+mod check;
+mod client;
+mod events;
+mod fence;
+mod output;
+mod reload;
+mod run;
+mod status;
+mod status_text;
+mod vrrp;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use args::{Cli, Command, VipCommand};
+
+use crate::exit::{Exit, Failure};
+
+/// The version of this program.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Does what the command line asks for.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match dispatch(cli) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            output::complain(&failure);
+            failure.exit.into()
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<Exit, Failure> {
+    let log = &cli.log;
+    match cli.command {
+        Command::Run(args) => run::run(args, log),
+        Command::Check(args) => check::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Events(args) => events::run(&args),
+        Command::Reload(args) => reload::run(&args),
+        Command::Vip { command: VipCommand::Fence(args) } => fence::run(&args),
+        Command::Completions { shell } => completions(shell),
+        Command::Vrrp => vrrp::run(log),
+    }
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<Exit, Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "mainstay", &mut script);
+    output::write(&script)
+}

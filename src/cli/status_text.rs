@@ -1,0 +1,184 @@
+//! The status for people: one block per virtual router.
+
+use std::fmt::Write;
+
+use vrrp::router::State;
+
+use super::output::{Colour, Style};
+use crate::events::list;
+use crate::status::{Status, VirtualRouterStatus, VrrpStatus};
+use crate::timestamp::{Timestamp, span};
+
+/// The text, at the time `now`.
+pub fn render(status: &Status, now: Timestamp, style: Style) -> String {
+    let mut blocks = vec![head(status)];
+    blocks.extend(status.virtual_routers.iter().map(|router| block(router, now, style)));
+    blocks.extend(dropped(status));
+    blocks.extend(remarks(status, style));
+    blocks.join("\n")
+}
+
+fn head(status: &Status) -> String {
+    let Status { version, node, role, pid, .. } = status;
+    let vrrp = match &status.vrrp {
+        VrrpStatus { pid: Some(pid), attached: true, .. } => format!("VRRP process {pid}"),
+        VrrpStatus { problem: Some(problem), .. } => format!("VRRP process: {problem}"),
+        _ if status.virtual_routers.is_empty() => "no virtual routers".to_owned(),
+        _ => "no VRRP process".to_owned(),
+    };
+    format!("{node} ({role}), mainstay {version}, process {pid}, {vrrp}\n")
+}
+
+fn block(router: &VirtualRouterStatus, now: Timestamp, style: Style) -> String {
+    let mut text = String::new();
+    let mut line = |label: &str, value: &str| {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  {label:<10} {value}");
+    };
+    line("state", &state(router, now, style));
+    if let Some(last) = &router.last_transition {
+        line("why", &format!("{} -> {}: {}", last.from, last.to, last.cause));
+    }
+    line("addresses", &addresses(router));
+    line("priority", &priority(router));
+    if let Some(active) = router.active_router {
+        let with = router.active_priority.map(|it| format!(", priority {it}")).unwrap_or_default();
+        let here = if router.state == State::Active { " (this node)" } else { "" };
+        line("Active", &format!("{active}{with}{here}"));
+    }
+    let VirtualRouterStatus { adverts_sent, adverts_received, interval_ms, .. } = router;
+    line(
+        "adverts",
+        &format!("{adverts_sent} sent, {adverts_received} received, each {interval_ms} ms"),
+    );
+    if let Some(problem) = &router.problem {
+        line("problem", &style.paint(Colour::Red, problem));
+    }
+    let VirtualRouterStatus { name, vrid, family, interface, .. } = router;
+    let title = style.paint(Colour::Bold, name);
+    format!("{title}  VRID {vrid}, {family}, on {interface}\n{text}")
+}
+
+fn state(router: &VirtualRouterStatus, now: Timestamp, style: Style) -> String {
+    let colour = match router.state {
+        State::Active if router.installed => Colour::Green,
+        State::Backup => Colour::Yellow,
+        State::Active | State::Initialize => Colour::Red,
+    };
+    let state = style.paint(colour, &router.state.to_string());
+    match &router.last_transition {
+        Some(last) => {
+            let since = format!("({})", last.at);
+            format!(
+                "{state} since {} {}",
+                span(now.since(last.at)),
+                style.paint(Colour::Dim, &since)
+            )
+        }
+        None => state,
+    }
+}
+
+fn addresses(router: &VirtualRouterStatus) -> String {
+    let place = match (router.state, router.installed) {
+        (_, true) => "on this node",
+        (State::Active, false) => "NOT on this node",
+        (State::Backup | State::Initialize, false) => "not on this node",
+    };
+    format!("{}, {place}", list(&router.addresses))
+}
+
+fn priority(router: &VirtualRouterStatus) -> String {
+    let configured = router.priority;
+    match router.effective_priority {
+        Some(effective) if effective == configured => configured.to_string(),
+        Some(effective) => format!("{effective} ({configured} when healthy)"),
+        None => format!("none ({configured} when healthy)"),
+    }
+}
+
+fn dropped(status: &Status) -> Option<String> {
+    let mut text = String::new();
+    for (interface, reasons) in &status.dropped {
+        let reasons = reasons.iter().filter(|&(_, &count)| count > 0);
+        let counts: Vec<_> = reasons.map(|(reason, count)| format!("{reason} {count}")).collect();
+        if !counts.is_empty() {
+            let _ = writeln!(text, "discarded on {interface}: {}", counts.join(", "));
+        }
+    }
+    (!text.is_empty()).then_some(text)
+}
+
+fn remarks(status: &Status, style: Style) -> Option<String> {
+    let mut text = String::new();
+    let mut remark = |colour, label: &str, said: &str| {
+        let _ = writeln!(text, "{} {said}", style.paint(colour, label));
+    };
+    for degradation in status.degradations() {
+        remark(Colour::Red, "degraded:", &degradation);
+    }
+    if let Some(error) = &status.config.error {
+        remark(Colour::Yellow, "configuration:", error);
+    }
+    for warning in &status.warnings {
+        remark(Colour::Yellow, "warning:", warning);
+    }
+    (!text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const STATUS: &str = r#"{
+        "version": "0.1.0", "node": "m1", "role": "master", "pid": 70,
+        "config": {"path": "/etc/mainstay/mainstay.toml"},
+        "vrrp": {"pid": 71, "version": "0.1.0", "attached": true, "restarts": 0},
+        "virtual_routers": [{
+            "name": "apiserver", "vrid": 51, "family": "ipv4", "interface": "eno1",
+            "state": "Active", "priority": 254, "effective_priority": 254,
+            "addresses": ["10.0.0.10"], "installed": true, "active_router": "10.0.0.11",
+            "active_priority": 254, "source": "10.0.0.11", "interval_ms": 100,
+            "adverts_sent": 1920, "adverts_received": 7,
+            "last_transition": {
+                "at": "2026-01-31T12:00:00.000Z", "from": "Backup", "to": "Active",
+                "cause": "the Active 10.0.0.12 has fallen silent", "cause_code": "active_down"
+            }
+        }],
+        "dropped": {"eno1": {"ttl": 3, "length": 0}},
+        "warnings": ["memory is not locked"]
+    }"#;
+
+    const TEXT: &str = "\
+m1 (master), mainstay 0.1.0, process 70, VRRP process 71
+
+apiserver  VRID 51, IPv4, on eno1
+  state      Active since 3m12s (2026-01-31T12:00:00.000Z)
+  why        Backup -> Active: the Active 10.0.0.12 has fallen silent
+  addresses  10.0.0.10, on this node
+  priority   254
+  Active     10.0.0.11, priority 254 (this node)
+  adverts    1920 sent, 7 received, each 100 ms
+
+discarded on eno1: ttl 3
+
+warning: memory is not locked
+";
+
+    #[test]
+    fn a_status_reads_as_blocks() {
+        let status: Status = serde_json::from_str(STATUS).unwrap();
+        let now = "2026-01-31T12:03:12.000Z".parse().unwrap();
+        assert_eq!(render(&status, now, Style::PLAIN), TEXT);
+    }
+
+    #[test]
+    fn what_is_wrong_stands_at_the_end() {
+        let mut status: Status = serde_json::from_str(STATUS).unwrap();
+        status.virtual_routers.first_mut().unwrap().installed = false;
+        let text = render(&status, Timestamp::now(), Style::PLAIN);
+        assert!(text.contains("10.0.0.10, NOT on this node"), "{text}");
+        assert!(text.contains("degraded: apiserver is Active and its addresses"), "{text}");
+    }
+}

@@ -1,0 +1,255 @@
+//! The daemon's state and its loop.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use sd_notify::NotifyState;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
+use vrrp::proto::{ProcessStatus, RouterStatus};
+
+use super::backoff::Backoff;
+use super::plan::Plan;
+use super::signals::{Asked, Signals};
+use super::stop::Stopping;
+use super::vrrp::{Happening, Vrrp};
+use super::{Options, heartbeat, systemd};
+use crate::events::{Entry, Log};
+use crate::exit::Exit;
+use crate::fence::{Fencer, Fencing, Vips};
+use crate::status::Status;
+
+/// What the API asks for.
+#[derive(Debug)]
+pub enum Command {
+    /// The status.
+    Status(oneshot::Sender<Status>),
+    /// Read the configuration again.
+    Reload(oneshot::Sender<Result<Reloaded, String>>),
+    /// Remove the addresses; refused while a VRRP process runs.
+    Fence(oneshot::Sender<Result<Vec<Fencing>, String>>),
+}
+
+/// A configuration that was taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// What changed, one sentence each; empty if nothing did.
+    pub changes: Vec<String>,
+}
+
+/// The daemon.
+pub struct Daemon {
+    pub(super) options: Options,
+    /// What this node is to do.
+    pub(super) plan: Plan,
+    /// The number of the configuration last sent to the VRRP process.
+    pub(super) revision: u64,
+    /// Why the file could not be taken the last time.
+    pub(super) config_error: Option<String>,
+    pub(super) vrrp: Vrrp,
+    pub(super) backoff: Backoff,
+    pub(super) restarts: u64,
+    pub(super) fencer: Fencer,
+    pub(super) record: Record,
+    pub(super) known: Known,
+    pub(super) log: Log,
+    pub(super) waiting: Waiting,
+    pub(super) stopping: Stopping,
+    /// Whether systemd was told that we are ready.
+    pub(super) is_ready: bool,
+    /// What systemd was last told to show.
+    pub(super) shown: String,
+    pub(super) signals: Signals,
+    commands: mpsc::Receiver<Command>,
+    tick: Interval,
+    watchdog: Option<Interval>,
+}
+
+/// What has to be removed should the VRRP process die.
+#[derive(Debug, Default)]
+pub(super) struct Record {
+    /// Addresses of an earlier configuration that may still be there.
+    pub(super) retiring: Vips,
+    /// What the file says.
+    pub(super) saved: Vips,
+    /// The address that each virtual router last advertised from.
+    pub(super) sources: BTreeMap<String, IpAddr>,
+}
+
+/// What the VRRP process said last.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    pub(super) routers: BTreeMap<String, RouterStatus>,
+    pub(super) process: Option<ProcessStatus>,
+    /// The part of a status that has come so far.
+    pub(super) incoming: BTreeMap<String, RouterStatus>,
+    /// Whether a status is under way, and another is wanted after it.
+    pub(super) is_asked: bool,
+    pub(super) ask_again: bool,
+    pub(super) asked_at: Option<Instant>,
+}
+
+impl Known {
+    /// The virtual routers that were Active.
+    pub(super) fn active(&self) -> BTreeSet<String> {
+        let active = self.routers.values().filter(|it| it.state == vrrp::router::State::Active);
+        active.map(|it| it.name.clone()).collect()
+    }
+}
+
+/// Who waits for an answer.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    pub(super) status: Vec<(Instant, oneshot::Sender<Status>)>,
+    pub(super) reload: Vec<Pending>,
+}
+
+/// A reload that the VRRP process has not confirmed.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) since: Instant,
+    pub(super) revision: u64,
+    pub(super) outcome: Reloaded,
+    pub(super) reply: oneshot::Sender<Result<Reloaded, String>>,
+}
+
+impl Daemon {
+    /// Takes over the VRRP process of an earlier daemon, or starts one.
+    ///
+    /// # Errors
+    /// If the process has no descriptor left, or the runtime directory cannot be written.
+    pub async fn start(
+        options: Options,
+        plan: Plan,
+        log: Log,
+        commands: mpsc::Receiver<Command>,
+    ) -> anyhow::Result<Self> {
+        let mut tick = interval(heartbeat::INTERVAL);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let watchdog = sd_notify::watchdog_enabled().map(|limit| {
+            let mut watchdog = interval(limit / 2);
+            watchdog.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            watchdog
+        });
+        let mut daemon = Self {
+            options,
+            plan,
+            revision: 0,
+            config_error: None,
+            vrrp: Vrrp::Idle,
+            backoff: Backoff::default(),
+            restarts: 0,
+            fencer: Fencer::open()?,
+            record: Record::default(),
+            known: Known::default(),
+            log,
+            waiting: Waiting::default(),
+            stopping: Stopping::No,
+            is_ready: false,
+            shown: String::new(),
+            signals: Signals::new()?,
+            commands,
+            tick,
+            watchdog,
+        };
+        daemon.attach().await?;
+        Ok(daemon)
+    }
+
+    /// Works until it is told to stop.
+    ///
+    /// # Errors
+    /// None so far: what fails is reported and tried again.
+    pub async fn run(mut self) -> anyhow::Result<Exit> {
+        loop {
+            tokio::select! {
+                // In this order: the guard before all else, and a tick is short and rare, so that
+                // no flood of messages can keep it away.
+                biased;
+                scheduled = self.tick.tick() => self.on_tick(scheduled).await,
+                happening = self.vrrp.next() => self.on_vrrp(happening).await,
+                () = due(&mut self.watchdog) => self.on_watchdog(),
+                asked = self.signals.next() => self.on_signal(asked),
+                job = answer(&mut self.stopping) => self.on_job(job.as_deref()),
+                Some(command) = self.commands.recv() => self.on_command(command).await,
+            }
+            if let Stopping::Done = self.stopping {
+                return Ok(Exit::Ok);
+            }
+        }
+    }
+
+    async fn on_vrrp(&mut self, happening: Happening) {
+        match happening {
+            Happening::Ended(end) => self.on_death(&end.to_string(), end.is_orderly()).await,
+            Happening::Says(reply) => self.on_reply(*reply),
+            Happening::LinkLost(error) => self.on_link_lost(&error).await,
+            Happening::Due => self.spawn(),
+        }
+    }
+
+    fn on_signal(&mut self, asked: Asked) {
+        match asked {
+            Asked::Terminate => self.on_stop(systemd::manages_us()),
+            Asked::Interrupt => self.on_stop(false),
+            Asked::Leave => self.leave("SIGUSR1"),
+            Asked::Reload => drop(self.reload()),
+        }
+    }
+
+    async fn on_command(&mut self, command: Command) {
+        match command {
+            Command::Status(reply) => self.answer_status(reply),
+            Command::Reload(reply) => self.answer_reload(reply),
+            Command::Fence(reply) => {
+                let outcome = self.fence_on_request().await;
+                // Whoever asked may have gone.
+                let _ = reply.send(outcome);
+            }
+        }
+    }
+
+    /// Keeps systemd's watchdog quiet while this daemon does its work.
+    fn on_watchdog(&mut self) {
+        if self.guards() {
+            systemd::notify(&[NotifyState::Watchdog]);
+        } else {
+            tracing::error!("the VRRP process is neither alive nor being replaced");
+        }
+    }
+
+    /// Records an event and logs it.
+    pub(super) fn note(&self, entry: Entry) {
+        let what = &entry.what;
+        let router = entry.router.as_deref().map(|name| format!("{name}: ")).unwrap_or_default();
+        let why = entry.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+        if entry.is_alarming() {
+            tracing::warn!("{router}{what}{why}");
+        } else {
+            tracing::info!("{router}{what}{why}");
+        }
+        self.log.push(entry);
+    }
+}
+
+/// Waits for the watchdog's next turn, for ever if there is none.
+async fn due(watchdog: &mut Option<Interval>) {
+    match watchdog {
+        Some(watchdog) => drop(watchdog.tick().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for systemd's answer, for ever if it was not asked.
+async fn answer(stopping: &mut Stopping) -> Option<String> {
+    match stopping {
+        Stopping::Asking(question) => answer_of(question).await,
+        Stopping::No | Stopping::Ending { .. } | Stopping::Done => std::future::pending().await,
+    }
+}
+
+async fn answer_of(question: &mut JoinHandle<Option<String>>) -> Option<String> {
+    question.await.unwrap_or_default()
+}

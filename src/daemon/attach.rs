@@ -1,0 +1,221 @@
+//! Getting a VRRP process: the one that an earlier daemon left, or a new one.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::Context;
+use rustix::process::{Signal, pidfd_send_signal};
+use tokio::time::{Instant, timeout};
+use vrrp::proto::{self, Request};
+
+use super::actor::Daemon;
+use super::heartbeat::Heartbeat;
+use super::vrrp::{Running, Stage, Vrrp};
+use crate::events::Entry;
+use crate::fence::Vips;
+use crate::vrrp_process::{Greeting, Identity, Link, VrrpProcess, Welcome, greet, watch};
+
+/// How long a VRRP process that is there may take to say who it is.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a killed process may take to be gone.
+const KILL_PATIENCE: Duration = Duration::from_secs(1);
+
+impl Daemon {
+    /// Takes over a VRRP process that lives, or clears up after one that does not and starts one.
+    ///
+    /// # Errors
+    /// If no socket can be had.
+    pub(super) async fn attach(&mut self) -> anyhow::Result<()> {
+        let left = self.load_vips();
+        self.record.retiring = left;
+        let socket = self.options.runtime_dir.vrrp_socket();
+        let greeting = greet(&socket, PATIENCE)
+            .await
+            .with_context(|| format!("cannot connect to {}", socket.display()))?;
+        match greeting {
+            Greeting::Alive { link, welcome, earlier } => match VrrpProcess::adopt(welcome.pid) {
+                Ok(process) => {
+                    self.adopt(process, *link, &welcome);
+                    earlier.into_iter().for_each(|reply| self.on_reply(reply));
+                    return Ok(());
+                }
+                Err(error) => tracing::warn!("the VRRP process is gone again: {error}"),
+            },
+            Greeting::Stuck => {
+                self.note(Entry::now("vrrp_frozen", "killing a VRRP process that does not answer"));
+            }
+            Greeting::Absent => {}
+        }
+        self.kill_leftover().await;
+        self.clear_leftover().await;
+        if self.plan.routers.is_empty() {
+            tracing::info!("this node has no virtual routers: there is no VIP to look after");
+            self.become_ready();
+        } else {
+            self.spawn();
+        }
+        Ok(())
+    }
+
+    /// Starts a VRRP process; if that fails, tries again later.
+    pub(super) fn spawn(&mut self) {
+        self.vrrp = Vrrp::Idle;
+        // On disk before the first address is installed.
+        self.save_vips();
+        let socket = self.options.runtime_dir.vrrp_socket();
+        let process = match VrrpProcess::spawn(&socket) {
+            Ok(process) => process,
+            Err(error) => return self.retry(&format!("it cannot be started: {error}")),
+        };
+        self.save_identity(&process);
+        self.note(Entry::now(
+            "vrrp_started",
+            format!("the VRRP process is started, as process {}", process.pid()),
+        ));
+        let heartbeat = Heartbeat::new(self.plan.shortest_interval());
+        let mut running = Running::new(process, None, heartbeat);
+        connect(&mut running, &socket);
+        self.vrrp = Vrrp::Running(Box::new(running));
+    }
+
+    /// Plans another start after a death or a failed start.
+    pub(super) fn retry(&mut self, why: &str) {
+        let now = Instant::now();
+        let started = self.vrrp.running().map_or(now, |running| running.started);
+        let pause = self.backoff.after_death(started, now);
+        let when = if pause.is_zero() { "now".to_owned() } else { format!("in {pause:?}") };
+        let what = format!("starting the VRRP process again {when}");
+        self.note(Entry::now("vrrp_retry", what).because(why));
+        self.restarts += 1;
+        self.vrrp = Vrrp::Waiting { until: now + pause, why: why.to_owned() };
+    }
+
+    /// Makes a lost connection anew.
+    pub(super) fn reconnect(&mut self) {
+        let socket = self.options.runtime_dir.vrrp_socket();
+        if let Some(running) = self.vrrp.running() {
+            connect(running, &socket);
+        }
+    }
+
+    /// The VRRP process has said who it is.
+    pub(super) fn on_welcome(&mut self, welcome: &Welcome) {
+        self.revision = self.revision.max(welcome.revision.unwrap_or(0));
+        let Some(running) = self.vrrp.running() else { return };
+        running.build = Some(welcome.build.clone());
+        if !welcome.is_compatible() {
+            running.enter(Stage::Foreign);
+            let what = format!("the VRRP process is of version {}", welcome.build);
+            self.note(Entry::now("vrrp_foreign", what).because(
+                "it speaks other messages than this daemon; it goes on with its configuration",
+            ));
+            self.become_ready();
+            return;
+        }
+        self.configure();
+    }
+
+    /// Sends the whole configuration; the VRRP process applies what is different.
+    pub(super) fn configure(&mut self) {
+        self.revision += 1;
+        let revision = self.revision;
+        let shortest = self.plan.shortest_interval();
+        let Some(running) = self.vrrp.running() else { return };
+        for spec in &self.plan.routers {
+            running.send(&Request::Router(spec.clone()));
+        }
+        running.send(&Request::Commit { revision });
+        running.heartbeat.set_advert_interval(shortest);
+        running.enter(Stage::Configuring);
+    }
+
+    fn adopt(&mut self, process: VrrpProcess, link: Link, welcome: &Welcome) {
+        self.save_identity(&process);
+        self.note(Entry::now(
+            "vrrp_adopted",
+            format!("taking over the VRRP process {}, version {}", process.pid(), welcome.build),
+        ));
+        let heartbeat = Heartbeat::new(self.plan.shortest_interval());
+        self.vrrp = Vrrp::Running(Box::new(Running::new(process, Some(link), heartbeat)));
+        self.record.sources = sources_of(&self.record.retiring);
+        self.save_vips();
+        self.on_welcome(welcome);
+    }
+
+    /// Ends a VRRP process that is on record and cannot be talked to.
+    async fn kill_leftover(&self) {
+        let recorded = Identity::load(&self.options.runtime_dir.vrrp_pid());
+        let Some((identity, pidfd)) = recorded.and_then(|id| Some((id, id.open()?))) else {
+            return;
+        };
+        tracing::warn!("killing the VRRP process {}: it cannot be talked to", identity.pid);
+        // Fails only if it has ended.
+        let _ = pidfd_send_signal(&pidfd, Signal::KILL);
+        let Ok(pidfd) = watch(pidfd) else { return };
+        if timeout(KILL_PATIENCE, pidfd.readable()).await.is_err() {
+            tracing::warn!("the VRRP process {} does not end; going on without", identity.pid);
+        }
+    }
+
+    /// Removes the addresses that an earlier run left.
+    async fn clear_leftover(&mut self) {
+        let ours = Vips::of(&self.plan.routers, &sources_of(&self.record.retiring));
+        let all = ours.with(&self.record.retiring);
+        let start = Instant::now();
+        let fencings = self.fencer.fence(&all, &BTreeSet::new()).await;
+        self.note_fencings(&fencings, start.elapsed(), "left by an earlier run");
+        self.record.retiring = Vips::default();
+    }
+
+    fn load_vips(&self) -> Vips {
+        let path = self.options.runtime_dir.vips();
+        Vips::load(&path).unwrap_or_else(|error| {
+            let aside = path.with_extension("corrupt");
+            let _ = std::fs::rename(&path, &aside);
+            let what = format!("moved {} aside, to {}", path.display(), aside.display());
+            self.note(Entry::now("state_corrupt", what).because(error.to_string()));
+            Vips::default()
+        })
+    }
+
+    fn save_identity(&self, process: &VrrpProcess) {
+        let path = self.options.runtime_dir.vrrp_pid();
+        let saved = process.identity().map(|identity| identity.save(&path));
+        if let Some(Err(error)) = saved {
+            tracing::warn!("cannot write {}: {error}", path.display());
+        }
+    }
+
+    /// Writes what has to be removed should both processes die, if it has changed.
+    pub(super) fn save_vips(&mut self) {
+        let vips = self.vips();
+        if vips == self.record.saved {
+            return;
+        }
+        let path = self.options.runtime_dir.vips();
+        match vips.save(&path) {
+            Ok(()) => self.record.saved = vips,
+            Err(error) => tracing::warn!("cannot write {}: {error}", path.display()),
+        }
+    }
+
+    /// What has to be removed should the VRRP process die.
+    pub(super) fn vips(&self) -> Vips {
+        Vips::of(&self.plan.routers, &self.record.sources).with(&self.record.retiring)
+    }
+}
+
+fn connect(running: &mut Running, socket: &std::path::Path) {
+    match Link::connect(socket) {
+        Ok(link) => {
+            running.link = Some(link);
+            running.enter(Stage::Greeting);
+            running.send(&Request::Hello { version: proto::VERSION });
+        }
+        Err(error) => tracing::debug!("cannot connect to the VRRP process: {error}"),
+    }
+}
+
+fn sources_of(vips: &Vips) -> std::collections::BTreeMap<String, std::net::IpAddr> {
+    vips.iter().filter_map(|vip| Some((vip.router.clone(), vip.source?))).collect()
+}

@@ -1,0 +1,182 @@
+//! The guard: notices that the VRRP process is dead or frozen, removes its addresses, tells the
+//! peers, and has it started again.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use vrrp::proto::Request;
+
+use super::actor::{Daemon, Known};
+use super::heartbeat::{self, Verdict};
+use super::stop::Stopping;
+use super::vrrp::{Stage, Vrrp};
+use crate::events::{Entry, list};
+use crate::fence::{Fencing, Vips};
+use crate::vrrp_process::LinkError;
+
+/// How long a VRRP process may take to say who it is.
+const GREETING_PATIENCE: Duration = Duration::from_secs(5);
+/// After this long a killed process that does not end is given up: it will not run again.
+const KILL_PATIENCE: Duration = Duration::from_secs(1);
+/// The watchdog allows this much more than the heartbeat.
+const WATCHDOG_MARGIN: Duration = Duration::from_secs(2);
+
+impl Daemon {
+    /// Looks after the VRRP process, four times a second.
+    pub(super) async fn on_tick(&mut self, scheduled: Instant) {
+        let now = Instant::now();
+        self.give_up_waiting(now);
+        if let Stopping::Ending { deadline } = self.stopping
+            && now >= deadline
+        {
+            self.kill("it did not stop in time").await;
+        }
+        let Some(running) = self.vrrp.running() else { return };
+        if let Some(killed) = running.killed {
+            if now.saturating_duration_since(killed) >= KILL_PATIENCE {
+                self.on_death("it was killed and does not end", false).await;
+            }
+            return;
+        }
+        if running.link.is_none() {
+            self.reconnect();
+        }
+        self.check(scheduled, now).await;
+    }
+
+    async fn check(&mut self, scheduled: Instant, now: Instant) {
+        let Some(running) = self.vrrp.running() else { return };
+        match running.stage {
+            Stage::Foreign => {}
+            Stage::Greeting => {
+                if now.saturating_duration_since(running.since) >= GREETING_PATIENCE {
+                    self.kill("it does not say who it is").await;
+                }
+            }
+            Stage::Configuring | Stage::Serving => match running.heartbeat.tick(scheduled, now) {
+                Verdict::Ping(seq) => {
+                    running.send(&Request::Ping { seq });
+                    self.refresh(now);
+                }
+                Verdict::Dead(silent) => {
+                    self.kill(&format!("it has not answered for {silent:.1?}")).await;
+                }
+            },
+        }
+    }
+
+    /// Whether a VRRP process is alive, being replaced or not needed.
+    pub(super) fn guards(&mut self) -> bool {
+        let now = Instant::now();
+        let Vrrp::Running(running) = &self.vrrp else { return true };
+        let since = match running.stage {
+            _ if running.killed.is_some() => return true,
+            Stage::Foreign => return true,
+            Stage::Greeting => Some(running.since + GREETING_PATIENCE),
+            Stage::Configuring | Stage::Serving => {
+                let patience = running.heartbeat.patience() + heartbeat::INTERVAL;
+                running.heartbeat.waiting_since().map(|since| since + patience)
+            }
+        };
+        since.is_none_or(|limit| now < limit + WATCHDOG_MARGIN)
+    }
+
+    /// The connection is lost. If the process is dying, this is the first we hear of it; if it
+    /// lives, the next tick connects anew.
+    pub(super) async fn on_link_lost(&mut self, error: &LinkError) {
+        let Some(running) = self.vrrp.running() else { return };
+        running.link = None;
+        if !running.process.is_ending() {
+            return tracing::debug!("{error}");
+        }
+        // Its end follows; in the course of a stop it may be an orderly one.
+        running.killed = Some(Instant::now());
+        if let Stopping::No | Stopping::Asking(_) = self.stopping {
+            self.fence_at_once("the VRRP process died").await;
+        }
+    }
+
+    /// Ends a VRRP process that does not work, and takes its addresses at once: even SIGKILL may
+    /// take its time.
+    async fn kill(&mut self, why: &str) {
+        let Some(running) = self.vrrp.running() else { return };
+        if running.killed.is_some() {
+            return;
+        }
+        running.process.kill();
+        running.killed = Some(Instant::now());
+        running.link = None;
+        self.note(Entry::now("vrrp_killed", "killed the VRRP process").because(why));
+        self.fence_at_once(why).await;
+    }
+
+    /// Fences before the process has quite ended.
+    async fn fence_at_once(&mut self, why: &str) {
+        let active = self.known.active();
+        self.fence(&active, why).await;
+        // The peers are told: once it has ended, only an address that is still there counts.
+        self.known = Known::default();
+    }
+
+    /// The VRRP process has ended: its addresses go first, everything else comes after.
+    pub(super) async fn on_death(&mut self, how: &str, is_orderly: bool) {
+        // In order, it has told the peers itself.
+        let active = if is_orderly { BTreeSet::new() } else { self.known.active() };
+        self.fence(&active, &format!("the VRRP process died: {how}")).await;
+        self.forget();
+        if let Stopping::Ending { .. } = self.stopping {
+            self.vrrp = Vrrp::Idle;
+            return self.finish();
+        }
+        if self.plan.routers.is_empty() {
+            self.vrrp = Vrrp::Idle;
+            return;
+        }
+        self.retry(how);
+    }
+
+    /// Removes all addresses and tells the peers.
+    async fn fence(&self, active: &BTreeSet<String>, why: &str) -> Vec<Fencing> {
+        let start = Instant::now();
+        let fencings = self.fencer.fence(&self.vips(), active).await;
+        self.note_fencings(&fencings, start.elapsed(), why);
+        fencings
+    }
+
+    /// `vip fence`, while this daemon runs.
+    pub(super) async fn fence_on_request(&mut self) -> Result<Vec<Fencing>, String> {
+        if let Some(running) = self.vrrp.running() {
+            return Err(format!(
+                "the VRRP process {} is alive and would put the addresses back: stop the daemon \
+                 instead (systemctl stop mainstay)",
+                running.process.pid()
+            ));
+        }
+        let active = self.known.active();
+        Ok(self.fence(&active, "asked for").await)
+    }
+
+    /// Records what a fence did.
+    pub(super) fn note_fencings(&self, fencings: &[Fencing], took: Duration, why: &str) {
+        for fencing in fencings.iter().filter(|fencing| !fencing.is_idle()) {
+            let Fencing { router, interface, removed, released, errors } = fencing;
+            let told = if *released { ", told the peers (priority 0)" } else { "" };
+            let what = match removed.as_slice() {
+                [] => format!("no address was left on {interface}{told}"),
+                _ => format!("removed {} from {interface} in {took:.1?}{told}", list(removed)),
+            };
+            self.note(Entry::now("fenced", what).of(router).because(why));
+            for error in errors {
+                self.note(Entry::now("fence_failed", error.clone()).of(router));
+            }
+        }
+    }
+
+    /// What a dead VRRP process said counts no more.
+    fn forget(&mut self) {
+        self.known = Known::default();
+        self.record.retiring = Vips::default();
+        super::remove(&self.options.runtime_dir.vrrp_pid());
+    }
+}

@@ -1,0 +1,18 @@
+//! mainstay: owns a Kubernetes API server's virtual IP by VRRPv3.
+#![forbid(unsafe_code)]
+
+mod api;
+mod cli;
+mod config;
+mod daemon;
+mod events;
+mod exit;
+mod fence;
+mod runtime_dir;
+mod status;
+mod timestamp;
+mod vrrp_process;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

@@ -1,0 +1,216 @@
+//! The status of the daemon: what `GET /v1/status` answers and `status -o json` prints.
+//!
+//! A contract: fields are added, never renamed or removed.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use vrrp::Family;
+use vrrp::proto::{LastTransition, RouterSpec, RouterStatus};
+use vrrp::router::{Cause, State};
+
+use crate::timestamp::Timestamp;
+
+/// The status of the daemon on this node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The daemon's version.
+    pub version: String,
+    /// This node's name in the configuration.
+    pub node: String,
+    /// This node's role: `master` or `worker`.
+    pub role: String,
+    /// The daemon's process id.
+    pub pid: u32,
+    /// The configuration in force.
+    pub config: ConfigStatus,
+    /// The VRRP process.
+    pub vrrp: VrrpStatus,
+    /// The virtual routers, by name.
+    pub virtual_routers: Vec<VirtualRouterStatus>,
+    /// Discarded packets: per interface, by reason.
+    pub dropped: BTreeMap<String, BTreeMap<String, u64>>,
+    /// What the operator should know, each in a sentence.
+    pub warnings: Vec<String>,
+}
+
+/// The configuration in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigStatus {
+    /// The file it was read from.
+    pub path: PathBuf,
+    /// Why the file could not be taken when it was last reloaded; the older one is in force then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// The VRRP process.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VrrpStatus {
+    /// Its process id; absent while none runs.
+    pub pid: Option<u32>,
+    /// The version of its program, which may be older than the daemon's.
+    pub version: Option<String>,
+    /// Whether it runs and answers this daemon.
+    pub attached: bool,
+    /// How often this daemon has started it again after it died.
+    pub restarts: u64,
+    /// What is wrong with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+/// One virtual router.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VirtualRouterStatus {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Its identifier, 1 to 255.
+    pub vrid: u8,
+    /// `ipv4` or `ipv6`.
+    pub family: Family,
+    /// The interface it runs on.
+    pub interface: String,
+    /// `Initialize`, `Backup` or `Active` (RFC 9568, 6.4).
+    pub state: State,
+    /// The configured priority.
+    pub priority: u8,
+    /// The priority that it advertises, or would; absent while it takes no part.
+    pub effective_priority: Option<u8>,
+    /// The virtual addresses.
+    pub addresses: Vec<IpAddr>,
+    /// Whether this node has all of them.
+    pub installed: bool,
+    /// The Active, as far as this node knows.
+    pub active_router: Option<IpAddr>,
+    /// The priority that the Active last advertised.
+    pub active_priority: Option<u8>,
+    /// The address that this node advertises from.
+    pub source: Option<IpAddr>,
+    /// The local Advertisement_Interval.
+    pub interval_ms: u64,
+    /// How many advertisements this node has sent.
+    pub adverts_sent: u64,
+    /// How many advertisements of others it has taken.
+    pub adverts_received: u64,
+    /// When it last changed state, and why.
+    pub last_transition: Option<TransitionStatus>,
+    /// Why it does not do its work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+/// The last change of state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransitionStatus {
+    /// When.
+    pub at: Timestamp,
+    /// From which state.
+    pub from: State,
+    /// To which state.
+    pub to: State,
+    /// Why, in words.
+    pub cause: String,
+    /// Why, for programs.
+    pub cause_code: String,
+}
+
+impl Status {
+    /// What is not as it should be; empty if all is well.
+    pub fn degradations(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        if !self.vrrp.attached && !self.virtual_routers.is_empty() {
+            let problem = self.vrrp.problem.as_deref().unwrap_or("it does not answer");
+            found.push(format!("the VRRP process is not attached: {problem}"));
+        }
+        for router in &self.virtual_routers {
+            let name = &router.name;
+            match router.state {
+                State::Initialize => found.push(format!("{name} takes no part")),
+                State::Active if !router.installed => {
+                    found.push(format!("{name} is Active and its addresses are not installed"));
+                }
+                State::Active | State::Backup => {}
+            }
+        }
+        found
+    }
+}
+
+impl From<&RouterStatus> for VirtualRouterStatus {
+    fn from(status: &RouterStatus) -> Self {
+        let problem = status.interface_problem.clone().or_else(|| status.install_error.clone());
+        Self {
+            name: status.name.clone(),
+            vrid: status.vrid.get(),
+            family: status.family,
+            interface: status.interface.clone(),
+            state: status.state,
+            priority: status.priority.get(),
+            effective_priority: status.effective_priority.map(vrrp::Priority::get),
+            addresses: status.addresses.clone(),
+            installed: status.installed,
+            active_router: status.active_router,
+            active_priority: status.active_priority.map(vrrp::Priority::get),
+            source: status.source,
+            interval_ms: millis(status.interval),
+            adverts_sent: status.adverts_sent,
+            adverts_received: status.adverts_received,
+            last_transition: status.last_transition.map(TransitionStatus::from),
+            problem,
+        }
+    }
+}
+
+impl VirtualRouterStatus {
+    /// A virtual router that no VRRP process answers for.
+    pub fn absent(spec: &RouterSpec, problem: &str) -> Self {
+        Self {
+            name: spec.name.clone(),
+            vrid: spec.config.vrid.get(),
+            family: spec.config.family(),
+            interface: spec.interface.clone(),
+            state: State::Initialize,
+            priority: spec.config.priority.get(),
+            effective_priority: None,
+            addresses: spec.config.addresses.as_slice().to_vec(),
+            installed: false,
+            active_router: None,
+            active_priority: None,
+            source: None,
+            interval_ms: millis(spec.config.interval),
+            adverts_sent: 0,
+            adverts_received: 0,
+            last_transition: None,
+            problem: Some(problem.to_owned()),
+        }
+    }
+}
+
+impl From<LastTransition> for TransitionStatus {
+    fn from(last: LastTransition) -> Self {
+        Self {
+            at: Timestamp::from_unix_nanos(last.at.unix_nanos),
+            from: last.from,
+            to: last.to,
+            cause: last.cause.to_string(),
+            cause_code: cause_code(last.cause),
+        }
+    }
+}
+
+/// The cause's name for programs: as the messages to the VRRP process have it.
+pub fn cause_code(cause: Cause) -> String {
+    let value = serde_json::to_value(cause).unwrap_or_default();
+    value.get("cause").and_then(|code| code.as_str()).unwrap_or_default().to_owned()
+}
+
+fn millis(interval: vrrp::time::Centis) -> u64 {
+    u64::from(interval.get()) * 10
+}
+
+#[cfg(test)]
+#[path = "status_tests.rs"]
+mod tests;

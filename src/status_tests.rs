@@ -1,0 +1,101 @@
+#![allow(clippy::unwrap_used)]
+
+use vrrp::config::{Addresses, Checksum, OnDegraded, Preempt, RouterConfig};
+use vrrp::time::Centis;
+use vrrp::{Priority, Vrid};
+
+use super::*;
+
+fn spec() -> RouterSpec {
+    RouterSpec {
+        name: "apiserver".to_owned(),
+        interface: "eth0".to_owned(),
+        config: RouterConfig {
+            vrid: Vrid::new(51).unwrap(),
+            priority: Priority::new(254).unwrap(),
+            degraded_priority: Priority::new(126).unwrap(),
+            on_degraded: OnDegraded::Advertise,
+            preempt: Preempt::DegradedOnly,
+            interval: Centis::DEFAULT,
+            addresses: Addresses::new(vec!["10.0.0.10".parse().unwrap()]).unwrap(),
+            lease: None,
+            checksum: Checksum::Auto,
+        },
+    }
+}
+
+fn status(router: VirtualRouterStatus, attached: bool) -> Status {
+    Status {
+        version: "1".to_owned(),
+        node: "m1".to_owned(),
+        role: "master".to_owned(),
+        pid: 1,
+        config: ConfigStatus { path: "f".into(), error: None },
+        vrrp: VrrpStatus { attached, ..VrrpStatus::default() },
+        virtual_routers: vec![router],
+        dropped: BTreeMap::new(),
+        warnings: Vec::new(),
+    }
+}
+
+fn router(state: State, installed: bool) -> VirtualRouterStatus {
+    VirtualRouterStatus { state, installed, ..VirtualRouterStatus::absent(&spec(), "x") }
+}
+
+#[test]
+fn active_with_its_addresses_and_backup_are_well() {
+    assert!(status(router(State::Active, true), true).degradations().is_empty());
+    assert!(status(router(State::Backup, false), true).degradations().is_empty());
+}
+
+#[test]
+fn initialize_and_active_without_addresses_and_no_process_are_degraded() {
+    assert_eq!(status(router(State::Initialize, false), true).degradations().len(), 1);
+    assert_eq!(status(router(State::Active, false), true).degradations().len(), 1);
+    assert_eq!(status(router(State::Backup, false), false).degradations().len(), 1);
+}
+
+#[test]
+fn a_node_without_virtual_routers_needs_no_vrrp_process() {
+    let status =
+        Status { virtual_routers: Vec::new(), ..status(router(State::Backup, false), false) };
+    assert!(status.degradations().is_empty());
+}
+
+#[test]
+fn the_names_in_json_are_a_contract() {
+    let value = serde_json::to_value(status(router(State::Active, true), true)).unwrap();
+    let router = &value["virtual_routers"][0];
+    assert_eq!(router["state"], "Active");
+    assert_eq!(router["family"], "ipv4");
+    assert_eq!(router["interval_ms"], 1000);
+    let names: Vec<&String> = router.as_object().unwrap().keys().collect();
+    assert_eq!(
+        names,
+        [
+            "active_priority",
+            "active_router",
+            "addresses",
+            "adverts_received",
+            "adverts_sent",
+            "effective_priority",
+            "family",
+            "installed",
+            "interface",
+            "interval_ms",
+            "last_transition",
+            "name",
+            "priority",
+            "problem",
+            "source",
+            "state",
+            "vrid"
+        ]
+    );
+}
+
+#[test]
+fn a_cause_has_a_name_for_programs() {
+    assert_eq!(cause_code(Cause::ActiveDown { last: None }), "active_down");
+    assert_eq!(cause_code(Cause::Started), "started");
+}

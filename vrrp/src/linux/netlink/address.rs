@@ -1,0 +1,82 @@
+//! The requests that install and remove a virtual address.
+
+use core::net::IpAddr;
+
+use netlink_packet_route::AddressFamily;
+use netlink_packet_route::address::{
+    AddressAttribute, AddressFlags, AddressMessage, AddressProtocol, AddressScope, CacheInfo,
+};
+use netlink_sys::Socket;
+use rustix::net::netdevice;
+
+use super::Install;
+use crate::config::Lease;
+use crate::linux::interface::ADDRESS_PROTOCOL;
+
+/// `valid_lft forever`.
+const FOREVER: u32 = u32::MAX;
+
+/// The request for an address that serves and is never chosen as a source.
+pub(super) fn installation(install: &Install, label: Option<String>) -> AddressMessage {
+    let mut message = AddressMessage::default();
+    message.header.index = install.ifindex;
+    let mut flags = AddressFlags::Noprefixroute;
+    match install.address {
+        IpAddr::V4(_) => {
+            message.header.family = AddressFamily::Inet;
+            message.header.prefix_len = 32;
+            message.header.scope = AddressScope::Host;
+        }
+        IpAddr::V6(_) => {
+            message.header.family = AddressFamily::Inet6;
+            message.header.prefix_len = 128;
+            // Duplicate address detection would delay service by a second, and fail where the
+            // former owner is slow to withdraw.
+            flags |= AddressFlags::Nodad;
+        }
+    }
+    let mut lifetime = CacheInfo::default();
+    lifetime.ifa_valid = install.lease.map_or(FOREVER, Lease::as_secs);
+    // Deprecated from the start: IPv6 sources, and programs that look for the node's address.
+    lifetime.ifa_preferred = 0;
+    message.attributes = vec![
+        AddressAttribute::Local(install.address),
+        AddressAttribute::Address(install.address),
+        AddressAttribute::Flags(flags),
+        AddressAttribute::CacheInfo(lifetime),
+        AddressAttribute::Protocol(AddressProtocol::Other(ADDRESS_PROTOCOL)),
+    ];
+    message.attributes.extend(label.map(AddressAttribute::Label));
+    message
+}
+
+/// `eno1:vip`, cut to the kernel's 15 bytes. A host address stands before the node's in the
+/// kernel's list, so without a label of its own `SIOCGIFADDR` would give it for the interface's
+/// address, and `getifaddrs` would list it first.
+pub(super) fn label(socket: &Socket, ifindex: u32) -> Option<String> {
+    const LONGEST: usize = 15;
+    let name = netdevice::index_to_name(socket, ifindex).ok()?;
+    let mut label = format!("{name}:vip");
+    label.truncate(LONGEST);
+    (label.len() > name.len() + 1).then_some(label)
+}
+
+/// The request to remove an address: IPv4 without `IFA_ADDRESS`, which makes the kernel match the
+/// address alone, whatever its prefix length; IPv6 with the prefix length that it insists on.
+pub(in crate::linux) fn removal(
+    ifindex: u32,
+    address: IpAddr,
+    ipv6_prefix_len: u8,
+) -> AddressMessage {
+    let mut message = AddressMessage::default();
+    message.header.index = ifindex;
+    message.attributes.push(AddressAttribute::Local(address));
+    match address {
+        IpAddr::V4(_) => message.header.family = AddressFamily::Inet,
+        IpAddr::V6(_) => {
+            message.header.family = AddressFamily::Inet6;
+            message.header.prefix_len = ipv6_prefix_len;
+        }
+    }
+    message
+}
