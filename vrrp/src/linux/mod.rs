@@ -1,7 +1,7 @@
 //! The process that runs the protocol core on Linux. The only place with `unsafe`.
 //!
-//! Two threads: the [`advertiser`] holds the sockets and the timers of the protocol and nothing
-//! else; the [`keeper`] carries out what takes long (addresses, leases, announcements) and
+//! Two threads: the `advertiser` holds the sockets and the timers of the protocol and nothing
+//! else; the `keeper` carries out what takes long (addresses, leases, announcements) and
 //! speaks with the daemon. They share nothing but two queues and some counters.
 
 mod advertiser;

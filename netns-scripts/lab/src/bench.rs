@@ -1,0 +1,189 @@
+//! One daemon in one lab under observation: what every scenario starts from and returns to.
+
+use std::time::Duration;
+
+use crate::timeline::adverts;
+use crate::{
+    Daemon, Event, Kind, Lab, LabError, Node, Observer, Part, Probe, Stamp, Timeline, sleep_until,
+};
+
+/// How long anything may take beyond what the protocol's timers need.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A running lab, its instruments, and the daemon on its routers.
+#[derive(Debug)]
+pub struct Bench<'a> {
+    lab: &'a Lab,
+    observer: Observer,
+    daemon: Daemon,
+}
+
+impl<'a> Bench<'a> {
+    /// Starts instruments and daemons and waits for one Active.
+    ///
+    /// # Errors
+    /// If something does not start, or no single Active comes of it.
+    pub fn start(lab: &'a Lab, daemon: Daemon) -> Result<Self, LabError> {
+        let bench = Self { lab, observer: Observer::start(lab)?, daemon };
+        lab.start_all(&bench.daemon)?;
+        bench.converge()?;
+        Ok(bench)
+    }
+
+    /// The lab.
+    pub fn lab(&self) -> &Lab {
+        self.lab
+    }
+
+    /// The daemon and its configuration.
+    pub fn daemon(&self) -> &Daemon {
+        &self.daemon
+    }
+
+    /// What the instruments see.
+    pub fn timeline(&self) -> &Timeline {
+        self.observer.timeline()
+    }
+
+    /// A moment by which anything that the timers owe must have happened.
+    pub fn deadline(&self) -> Stamp {
+        Stamp::now() + self.daemon.interval.active_down(1) + PATIENCE
+    }
+
+    /// [`Bench::settle`], then forgets the past: the start of a scenario.
+    ///
+    /// # Errors
+    /// As [`Bench::settle`].
+    pub fn converge(&self) -> Result<Node, LabError> {
+        let active = self.settle()?;
+        self.timeline().clear();
+        Ok(active)
+    }
+
+    /// Waits until exactly one router has the VIP and the last two adverts are its own, both
+    /// since now and since the last change of owner. Returns it.
+    ///
+    /// # Errors
+    /// If that does not happen.
+    pub fn settle(&self) -> Result<Node, LabError> {
+        let from = Stamp::now();
+        // A router that just came back needs a moment to take part again.
+        sleep_until(from + Duration::from_millis(100));
+        let active = self.timeline().wait(self.deadline(), |view| {
+            let (&owner, 1) = (view.owners.first()?, view.owners.len()) else { return None };
+            let change = |event: &Event| matches!(event, Event::Added(_) | Event::Removed(_));
+            let changed = view.events.iter().rev().find(|timed| change(&timed.event));
+            let since = changed.map_or(from, |timed| timed.at.max(from));
+            let recent: Vec<_> = adverts(&view.events).filter(|&(at, _)| at >= since).collect();
+            let alone = |last: &[(Stamp, Node)]| last.iter().all(|&(_, by)| by == owner);
+            recent.last_chunk::<2>().is_some_and(|last| alone(last)).then_some(owner)
+        });
+        active.ok_or_else(|| {
+            let owners: Vec<_> = self.timeline().owners().iter().map(Node::to_string).collect();
+            LabError::Deadline(format!("one Active alone; the VIP is on [{}]", owners.join(", ")))
+        })
+    }
+
+    /// The best of the other routers: who takes over from `active`.
+    ///
+    /// # Errors
+    /// If there is no other.
+    pub fn heir(&self, active: Node) -> Result<Node, LabError> {
+        let others = self.lab.nodes().iter().copied().filter(|&node| node != active);
+        let best = others.max_by_key(|node| node.priority());
+        best.ok_or_else(|| LabError::Invalid("the lab has only one router".into()))
+    }
+
+    /// Starts a probe and waits until `active` answers it.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub fn probe(&self, period: Duration, active: Node) -> Result<Probe, LabError> {
+        let bound = 2 * (self.daemon.interval.active_down(1) + PATIENCE) + Duration::from_secs(120);
+        let probe = Probe::start(self.lab, period, bound)?;
+        let served = probe.wait_served(self.deadline(), |node| node == active);
+        served
+            .map(|_| probe)
+            .ok_or_else(|| LabError::Deadline(format!("{active} to answer the client")))
+    }
+
+    /// Waits for the next advert and then for a part of an interval that differs from run to run,
+    /// so that failures meet all phases of the schedule.
+    ///
+    /// # Errors
+    /// If no advert comes.
+    pub fn random_phase(&self, run: u32) -> Result<(), LabError> {
+        let from = Stamp::now();
+        let advert = self.wait(self.deadline(), "an advert", |view| {
+            adverts(&view.events).map(|(at, _)| at).find(|&at| at >= from)
+        })?;
+        // Multiples of the golden ratio spread evenly.
+        let phase = (f64::from(run) * 0.618_033_988_75).fract();
+        sleep_until(advert + self.daemon.interval.duration().mul_f64(phase));
+        Ok(())
+    }
+
+    /// [`Timeline::wait`] with an error that says `what` did not come.
+    ///
+    /// # Errors
+    /// If it does not come.
+    pub fn wait<T>(
+        &self,
+        deadline: Stamp,
+        what: &str,
+        found: impl FnMut(&crate::timeline::View) -> Option<T>,
+    ) -> Result<T, LabError> {
+        self.timeline().wait(deadline, found).ok_or_else(|| LabError::Deadline(what.to_owned()))
+    }
+
+    /// Starts the daemon again where it does not run, after SIGKILL or a stop.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn restart_dead(&self) -> Result<(), LabError> {
+        for &node in self.lab.nodes() {
+            let mut pids = self.lab.pids(node)?;
+            if pids.parent.is_some() {
+                continue;
+            }
+            // keepalived's child follows its parent; a new one beside it would not start.
+            let end = Stamp::now() + PATIENCE;
+            while self.daemon.kind == Kind::Keepalived && pids.child.is_some() && Stamp::now() < end
+            {
+                sleep_until(Stamp::now() + Duration::from_millis(5));
+                pids = self.lab.pids(node)?;
+            }
+            self.lab.start(&[node], &self.daemon)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the lab whole after a scenario, whether it went well or not.
+    ///
+    /// # Errors
+    /// If it does not become whole.
+    pub fn recover(&self) -> Result<(), LabError> {
+        self.lab.heal()?;
+        for &node in self.lab.nodes() {
+            // Nothing to thaw is no failure.
+            let _ = self.lab.thaw(node, Part::Both);
+        }
+        self.restart_dead()?;
+        if self.converge().is_ok() {
+            return Ok(());
+        }
+        for &node in self.lab.nodes() {
+            let _ = self.lab.kill(node, Part::Both);
+        }
+        self.restart_dead()?;
+        self.converge().map(drop)
+    }
+
+    /// Stops the daemons.
+    ///
+    /// # Errors
+    /// If one had to be killed.
+    pub fn stop(self) -> Result<(), LabError> {
+        self.lab.stop_all()
+    }
+}

@@ -1,0 +1,128 @@
+//! Adverts and ARP as they come in at the bridge's ports, with the kernel's time of each frame.
+
+use std::collections::HashMap;
+use std::io::{self, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use nix::net::if_::if_nametoindex;
+use nix::sys::socket::{ControlMessageOwned, LinkAddr, MsgFlags, recvmsg, setsockopt, sockopt};
+use nix::sys::time::TimeSpec;
+use socket2::{Domain, Protocol, SockFilter, Socket, Type};
+
+use crate::timeline::{Event, Timeline};
+use crate::{Frame, Lab, LabError, Port, Stamp, VRID, decode, within};
+
+/// Every protocol, in network byte order as AF_PACKET wants it.
+const ETH_P_ALL: i32 = 0x0300;
+/// A frame of interest is far shorter.
+const FRAME: usize = 256;
+
+/// Watches the bridge until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Capture {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Capture {
+    /// Starts to capture on all ports of the lab's bridge.
+    pub(crate) fn start(lab: &Lab, timeline: Arc<Timeline>) -> Result<Self, LabError> {
+        let ports = lab.ports();
+        let open = || -> io::Result<(Socket, HashMap<usize, Port>)> {
+            let index = |port: &Port| -> io::Result<(usize, Port)> {
+                let index = if_nametoindex(port.to_string().as_str())?;
+                Ok((usize::try_from(index).unwrap_or(usize::MAX), *port))
+            };
+            let ports = ports.iter().map(index).collect::<io::Result<_>>()?;
+            Ok((socket()?, ports))
+        };
+        let (socket, ports) =
+            within(&lab.namespace("bridge"), open)?.map_err(LabError::instrument("capturing"))?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            while !stopped.load(Ordering::Relaxed) {
+                receive(&socket, &ports, &timeline);
+            }
+        });
+        Ok(Self { stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for Capture {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A socket on all interfaces of the namespace that passes what comes in as ARP or VRRP.
+fn socket() -> io::Result<Socket> {
+    let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(ETH_P_ALL)))?;
+    socket.attach_filter(&arp_or_vrrp_coming_in())?;
+    socket.set_read_timeout(Some(Duration::from_millis(100)))?;
+    setsockopt(&socket.as_fd(), sockopt::ReceiveTimestampns, &true)?;
+    setsockopt(&socket.as_fd(), sockopt::RcvBufForce, &(4 << 20))?;
+    Ok(socket)
+}
+
+/// Classic BPF: not outgoing, and ARP or IPv4 with protocol 112.
+fn arp_or_vrrp_coming_in() -> [SockFilter; 9] {
+    const LOAD_BYTE: u16 = 0x30;
+    const LOAD_HALF: u16 = 0x28;
+    const JUMP_EQUAL: u16 = 0x15;
+    const RETURN: u16 = 0x06;
+    const PACKET_TYPE: u32 = 0xffff_f004;
+    const OUTGOING: u32 = 4;
+    [
+        SockFilter::new(LOAD_BYTE, 0, 0, PACKET_TYPE),
+        SockFilter::new(JUMP_EQUAL, 5, 0, OUTGOING),
+        SockFilter::new(LOAD_HALF, 0, 0, 12),
+        SockFilter::new(JUMP_EQUAL, 4, 0, 0x0806),
+        SockFilter::new(JUMP_EQUAL, 0, 2, 0x0800),
+        SockFilter::new(LOAD_BYTE, 0, 0, 23),
+        SockFilter::new(JUMP_EQUAL, 1, 0, 112),
+        SockFilter::new(RETURN, 0, 0, 0),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+    ]
+}
+
+fn receive(socket: &Socket, ports: &HashMap<usize, Port>, timeline: &Timeline) {
+    let mut frame = [0; FRAME];
+    let mut control = nix::cmsg_space!(TimeSpec);
+    let mut parts = [IoSliceMut::new(&mut frame)];
+    let fd = socket.as_raw_fd();
+    let Ok(message) = recvmsg::<LinkAddr>(fd, &mut parts, Some(&mut control), MsgFlags::empty())
+    else {
+        return;
+    };
+    let at = kernel_stamp(message.cmsgs()).unwrap_or_else(Stamp::now);
+    let port = message.address.and_then(|address| ports.get(&address.ifindex()).copied());
+    let length = message.bytes;
+    let event = match (port, frame.get(..length).and_then(decode)) {
+        (Some(Port::Node(node)), Some(Frame::Advert(advert))) if advert.vrid == VRID => {
+            Event::Advert(node, advert)
+        }
+        (Some(port), Some(Frame::Arp(arp))) => Event::Arp(port, arp),
+        _ => return,
+    };
+    timeline.push(at, event);
+}
+
+/// The kernel's time of a packet, from the control messages beside it.
+pub(crate) fn kernel_stamp(
+    messages: nix::Result<impl Iterator<Item = ControlMessageOwned>>,
+) -> Option<Stamp> {
+    messages.ok()?.find_map(|message| match message {
+        ControlMessageOwned::ScmTimestampns(time) => {
+            Some(Stamp::from_realtime(time.tv_sec(), time.tv_nsec()))
+        }
+        _ => None,
+    })
+}

@@ -1,0 +1,51 @@
+//! The lab as a library: a topology of network namespaces ([`Lab`], made by `lab.sh`), the
+//! instruments that watch it ([`Observer`], [`Probe`]) and the failovers that are measured
+//! ([`scenario`]).
+//!
+//! All instruments stamp with one clock ([`Stamp`]). The wire is read by pnet, not by mainstay's
+//! own decoder, which is what is being tested.
+
+#![forbid(unsafe_code)]
+
+mod address_watch;
+mod bench;
+mod capture;
+mod clock;
+mod daemon;
+mod error;
+mod frame;
+mod hogs;
+mod netns;
+mod node;
+mod observer;
+mod priority;
+mod probe;
+mod probe_log;
+mod process;
+mod responder;
+mod rr_loop;
+pub mod timeline;
+mod topology;
+
+pub mod plan;
+pub mod report;
+pub mod scenario;
+pub mod stats;
+
+pub use bench::Bench;
+pub use clock::{Stamp, sleep_until};
+pub use daemon::{Daemon, Interval, Kind, Preempt};
+pub use error::LabError;
+pub use frame::{Advert, Arp, ArpOperation, Checksum, Frame, decode};
+pub use hogs::Hogs;
+pub use netns::within;
+pub use node::{BEYOND, CLIENT, Node, Port, VIP, VRID};
+pub use observer::Observer;
+pub use priority::{INSTRUMENT_PRIORITY, round_robin};
+pub use probe::Probe;
+pub use probe_log::{ProbeLog, Sample};
+pub use process::{Part, Pids};
+pub use responder::{PROBE_PORT, Responder};
+pub use rr_loop::{LoopReport, RrLoop, rr_loop};
+pub use timeline::{Event, Timed, Timeline};
+pub use topology::Lab;

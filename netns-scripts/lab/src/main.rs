@@ -1,0 +1,288 @@
+//! `mainstay-lab`: the instruments one by one, and the measuring of failovers.
+
+#![forbid(unsafe_code)]
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::{Parser, Subcommand, ValueEnum};
+use lab::plan::{Job, Plan, Preset};
+use lab::scenario::Scenario;
+use lab::{
+    Event, Hogs, Interval, Kind, Lab, Node, Observer, Probe, Responder, Stamp, rr_loop, sleep_until,
+};
+
+/// Measures failovers in network namespaces.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The lab that is used.
+#[derive(Debug, clap::Args)]
+struct LabName {
+    /// The lab's name, the prefix of its namespaces.
+    #[arg(long, env = "LAB", default_value = "lab")]
+    lab: String,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print adverts, gratuitous ARP and owners as they change, in a lab that is up.
+    Watch {
+        #[command(flatten)]
+        name: LabName,
+        /// Print every advert, not only those of a new sender.
+        #[arg(long)]
+        all: bool,
+        /// End after this many seconds.
+        #[arg(long, default_value_t = 3600)]
+        seconds: u64,
+    },
+    /// Answer probes on the routers of a lab that is up.
+    Responder {
+        #[command(flatten)]
+        name: LabName,
+        /// Only on this router.
+        #[arg(long)]
+        node: Option<Node>,
+        /// End after this many seconds.
+        #[arg(long, default_value_t = 3600)]
+        seconds: u64,
+    },
+    /// Ask the VIP from the client of a lab that is up; needs responders on its routers.
+    Probe {
+        #[command(flatten)]
+        name: LabName,
+        /// Microseconds between two requests.
+        #[arg(long, default_value_t = 1000)]
+        period: u64,
+        /// End after this many seconds.
+        #[arg(long, default_value_t = 5)]
+        seconds: u64,
+        /// What to print.
+        #[arg(short, long, value_enum, default_value_t = Output::Table)]
+        output: Output,
+    },
+    /// A bare SCHED_RR timer loop at 10 ms; prints its largest gap.
+    Rrloop {
+        /// End after this many seconds.
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+    },
+    /// Busy loops.
+    Hogs {
+        /// How many.
+        count: usize,
+        /// End after this many seconds.
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+    },
+    /// Measure failovers in a lab made for it and print a table.
+    Measure(Measure),
+}
+
+#[derive(Debug, clap::Args)]
+struct Measure {
+    /// The lab's name; one that is up under it is taken down.
+    #[arg(long, default_value = "measure")]
+    lab: String,
+    /// What is measured.
+    #[arg(long, value_enum, default_value_t = Which::Both)]
+    daemon: Which,
+    /// A ready-made list of scenarios, intervals and runs.
+    #[arg(long, value_enum, default_value_t = Preset::Full)]
+    plan: Preset,
+    /// Only these scenarios.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    scenario: Vec<Scenario>,
+    /// At these intervals, such as 1s, 100ms, 10ms, instead of the plan's.
+    #[arg(long, value_delimiter = ',')]
+    interval: Vec<Interval>,
+    /// Runs of each, instead of the plan's.
+    #[arg(long)]
+    runs: Option<u32>,
+    /// How long CPU hogs run, instead of the plan's.
+    #[arg(long)]
+    hog_seconds: Option<u32>,
+    /// The mainstay to run; else MAINSTAY_BIN, target/release or target/debug.
+    #[arg(long)]
+    mainstay: Option<PathBuf>,
+    /// What to print.
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+    /// Exit with 1 if mainstay misses what is wanted.
+    #[arg(long)]
+    check: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Which {
+    Mainstay,
+    Keepalived,
+    Both,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    Table,
+    Json,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().command {
+        Command::Watch { name, all, seconds } => {
+            watch(&name.lab, all, Duration::from_secs(seconds))
+        }
+        Command::Responder { name, node, seconds } => {
+            let lab = Lab::attach(&name.lab)?;
+            let nodes = node.map_or_else(|| lab.nodes().to_vec(), |node| vec![node]);
+            let responders: Result<Vec<_>, _> =
+                nodes.into_iter().map(|node| Responder::start(&lab, node)).collect();
+            let _responders = responders?;
+            sleep_until(Stamp::now() + Duration::from_secs(seconds));
+            Ok(())
+        }
+        Command::Probe { name, period, seconds, output } => {
+            let (period, bound) = (Duration::from_micros(period), Duration::from_secs(seconds));
+            probe(&name.lab, period, bound, output)
+        }
+        Command::Rrloop { seconds } => {
+            let period = Duration::from_millis(10);
+            let never = AtomicBool::new(false);
+            let report = rr_loop(period, Duration::from_secs(seconds), &never)
+                .context("the loop needs SCHED_RR and locked memory: run it as root")?;
+            println!("{} wake-ups, largest gap {:?}", report.ticks, report.largest_gap);
+            Ok(())
+        }
+        Command::Hogs { count, seconds } => {
+            Hogs::start(count, Duration::from_secs(seconds))?.wait();
+            Ok(())
+        }
+        Command::Measure(options) => measure(&options),
+    }
+}
+
+fn watch(name: &str, all: bool, bound: Duration) -> anyhow::Result<()> {
+    let lab = Lab::attach(name)?;
+    let observer = Observer::without_responders(&lab)?;
+    let end = Stamp::now() + bound;
+    let (start, mut shown, mut sender) = (Stamp::now(), Stamp::from_nanos(0), None);
+    loop {
+        let wait = observer.timeline().wait(end, |view| {
+            let new = view.events.iter().filter(|timed| timed.at > shown);
+            Some(new.cloned().collect::<Vec<_>>()).filter(|new| !new.is_empty())
+        });
+        let Some(new) = wait else { return Ok(()) };
+        for timed in new {
+            shown = timed.at;
+            let print = match &timed.event {
+                Event::Advert(node, advert) => {
+                    let changed = sender != Some((*node, advert.priority));
+                    sender = Some((*node, advert.priority));
+                    changed || all
+                }
+                Event::Arp(_, arp) => all || arp.is_gratuitous(),
+                Event::Added(_) | Event::Removed(_) => true,
+            };
+            if print {
+                writeln!(
+                    io::stdout(),
+                    "{:>10.3} s  {}",
+                    timed.at.millis_since(start) / 1e3,
+                    timed.event
+                )?;
+            }
+        }
+    }
+}
+
+fn probe(name: &str, period: Duration, bound: Duration, output: Output) -> anyhow::Result<()> {
+    let lab = Lab::attach(name)?;
+    let start = Stamp::now();
+    let probe = Probe::start(&lab, period, bound)?;
+    sleep_until(start + bound);
+    let log = probe.stop()?;
+    if output == Output::Json {
+        println!("{}", serde_json::to_string(&log)?);
+        return Ok(());
+    }
+    let mut by: Option<Node> = None;
+    for (at, node) in log.samples().iter().filter_map(|sample| sample.answer) {
+        if by != Some(node) {
+            println!("{:>10.3} ms  answered by {node}", at.millis_since(start));
+            by = Some(node);
+        }
+    }
+    let end = start + bound;
+    let (sent, lost) = (log.samples().len(), log.lost(start, end));
+    println!("{sent} sent, {lost} lost, largest silence {:?}", log.silence(start, end));
+    Ok(())
+}
+
+fn measure(options: &Measure) -> anyhow::Result<()> {
+    let plan = plan(options)?;
+    let terminal = io::stderr().is_terminal();
+    let lab = Lab::up(&options.lab, 3)?;
+    let report = plan.run(&lab, |doing| {
+        // On a terminal one line that changes.
+        if terminal {
+            eprint!("\r\x1b[K{doing}");
+        } else {
+            eprintln!("{doing}");
+        }
+    });
+    drop(lab);
+    if terminal {
+        eprint!("\r\x1b[K");
+    }
+    let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    match options.output {
+        Output::Table => print!("{}", report.table(colour)),
+        Output::Json => println!("{}", serde_json::to_string_pretty(&report)?),
+    }
+    if options.check && !report.is_met() {
+        bail!("not all is as wanted");
+    }
+    Ok(())
+}
+
+fn plan(options: &Measure) -> anyhow::Result<Plan> {
+    let (mut jobs, hog_seconds) = options.plan.jobs();
+    if !options.scenario.is_empty() {
+        jobs.retain(|job| options.scenario.contains(&job.scenario));
+    }
+    if !options.interval.is_empty() {
+        jobs.dedup_by_key(|job| job.scenario);
+        let at = |job: &Job| {
+            let job = *job;
+            options
+                .interval
+                .iter()
+                .map(move |&interval| Job { interval, ..job })
+                .collect::<Vec<_>>()
+        };
+        jobs = jobs.iter().flat_map(at).collect();
+    }
+    for job in &mut jobs {
+        job.runs = options.runs.unwrap_or(job.runs);
+    }
+    if jobs.is_empty() {
+        bail!("nothing to measure");
+    }
+    Ok(Plan {
+        jobs,
+        hog_seconds: options.hog_seconds.unwrap_or(hog_seconds),
+        daemons: match options.daemon {
+            Which::Mainstay => vec![Kind::Mainstay],
+            Which::Keepalived => vec![Kind::Keepalived],
+            Which::Both => vec![Kind::Mainstay, Kind::Keepalived],
+        },
+        mainstay: options.mainstay.clone(),
+    })
+}

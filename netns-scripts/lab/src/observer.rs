@@ -1,0 +1,50 @@
+//! All standing instruments of one lab: capture, address watch and responders.
+
+use std::sync::Arc;
+
+use crate::address_watch::AddressWatch;
+use crate::capture::Capture;
+use crate::{Lab, LabError, Responder, Timeline};
+
+/// Watches a lab and answers its probes until it is dropped.
+#[derive(Debug)]
+pub struct Observer {
+    timeline: Arc<Timeline>,
+    _capture: Capture,
+    _addresses: AddressWatch,
+    _responders: Vec<Responder>,
+}
+
+impl Observer {
+    /// Starts all instruments.
+    ///
+    /// # Errors
+    /// If one is refused what it needs.
+    pub fn start(lab: &Lab) -> Result<Self, LabError> {
+        let responders = lab
+            .nodes()
+            .iter()
+            .map(|&node| Responder::start(lab, node))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { _responders: responders, ..Self::without_responders(lab)? })
+    }
+
+    /// Only watches.
+    ///
+    /// # Errors
+    /// If an instrument is refused what it needs.
+    pub fn without_responders(lab: &Lab) -> Result<Self, LabError> {
+        let timeline = Arc::new(Timeline::default());
+        Ok(Self {
+            _capture: Capture::start(lab, Arc::clone(&timeline))?,
+            _addresses: AddressWatch::start(lab, Arc::clone(&timeline))?,
+            _responders: Vec::new(),
+            timeline,
+        })
+    }
+
+    /// What they see.
+    pub fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+}

@@ -1,0 +1,261 @@
+//! The table: what was measured, the daemons side by side, against what is wanted.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::scenario::{Bar, Metric, Reading, Scenario};
+use crate::stats::Stats;
+use crate::{Interval, Kind};
+
+/// All that was measured.
+#[derive(Debug, Default, Serialize)]
+pub struct Report {
+    /// What was run.
+    pub jobs: Vec<JobReport>,
+    /// Runs that failed or did not count, and why.
+    pub failures: Vec<String>,
+}
+
+/// One scenario at one interval.
+#[derive(Debug, Serialize)]
+pub struct JobReport {
+    /// What happened.
+    pub scenario: Scenario,
+    /// The daemons' Advertisement_Interval.
+    pub interval: Interval,
+    /// How good the machine itself was meanwhile.
+    pub machine: Option<Machine>,
+    /// One for each metric.
+    pub rows: Vec<Row>,
+}
+
+/// How good the machine was while something was measured.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Machine {
+    /// The largest gap of a bare 10 ms SCHED_RR loop.
+    pub largest_gap: Duration,
+    /// What the hypervisor gave to others, on all cores.
+    pub stolen: Duration,
+}
+
+/// One metric of one job.
+#[derive(Debug, Serialize)]
+pub struct Row {
+    /// What was measured.
+    pub metric: &'static Metric,
+    /// The figures of each daemon.
+    pub cells: Vec<Cell>,
+}
+
+/// The figures of one daemon.
+#[derive(Debug, Serialize)]
+pub struct Cell {
+    /// Whose they are.
+    pub daemon: Kind,
+    /// The summary of all runs that count.
+    pub stats: Stats,
+    /// Whether in some run it lasted for longer than was waited for.
+    pub at_least: bool,
+}
+
+/// What one daemon gave in one job.
+#[derive(Debug, Default)]
+pub struct Column {
+    /// The figures of all runs that count.
+    pub readings: Vec<Reading>,
+    /// The others: why they failed.
+    pub failures: Vec<String>,
+}
+
+/// How a figure stands to its bar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Nothing is wanted, or mainstay was not measured.
+    None,
+    /// As wanted.
+    Met,
+    /// The median is as wanted, the greatest is beyond it.
+    MedianMet,
+    /// Not as wanted.
+    Missed,
+}
+
+impl Report {
+    /// Whether mainstay met every bar, and none of its runs failed.
+    pub fn is_met(&self) -> bool {
+        let mut rows = self.jobs.iter().flat_map(|job| &job.rows);
+        let missed = rows.any(|row| row.verdict() == Verdict::Missed);
+        let failed = self.failures.iter().any(|text| text.contains(&Kind::Mainstay.to_string()));
+        !missed && !failed
+    }
+
+    /// The table as text, coloured if `colour`.
+    pub fn table(&self, colour: bool) -> String {
+        let mut text = String::new();
+        for job in &self.jobs {
+            job.write(&mut text, colour);
+        }
+        if !self.failures.is_empty() {
+            text.push_str("\nRuns that failed or did not count:\n");
+        }
+        for failure in &self.failures {
+            let _ = writeln!(text, "  {failure}");
+        }
+        text
+    }
+}
+
+impl JobReport {
+    fn write(&self, text: &mut String, colour: bool) {
+        let title = format!("{}, {} adverts", self.scenario, self.interval);
+        let cells = self.rows.iter().map(|row| &row.cells).max_by_key(|cells| cells.len());
+        let headings: Vec<String> =
+            cells.into_iter().flatten().map(|cell| format!("{:>26}", cell.heading())).collect();
+        let _ = writeln!(text, "\n{title:<48} {} {:>9}", headings.join(" "), "wanted");
+        for row in &self.rows {
+            let _ = writeln!(text, "{}", row.line(colour).trim_end());
+        }
+        if let Some(Machine { largest_gap, stolen }) = self.machine {
+            let _ = writeln!(
+                text,
+                "  (beside it a bare 10 ms SCHED_RR loop: largest gap {largest_gap:.1?}; \
+                 stolen by the hypervisor: {stolen:?})"
+            );
+        }
+    }
+}
+
+impl Row {
+    /// Adds a daemon's figures to the rows of a job.
+    pub(crate) fn join(rows: &mut Vec<Self>, kind: Kind, column: &Column) {
+        for reading in &column.readings {
+            if !rows.iter().any(|row| row.metric == reading.metric) {
+                rows.push(Self { metric: reading.metric, cells: Vec::new() });
+            }
+        }
+        for row in rows {
+            let readings = column.readings.iter().filter(|reading| reading.metric == row.metric);
+            let values: Vec<f64> = readings.clone().map(|reading| reading.value).collect();
+            let at_least = readings.clone().any(|reading| reading.at_least);
+            let cell = Stats::of(&values).map(|stats| Cell { daemon: kind, stats, at_least });
+            row.cells.extend(cell);
+        }
+    }
+
+    /// How mainstay's figures stand to the bar.
+    pub fn verdict(&self) -> Verdict {
+        let Some(cell) = self.cells.iter().find(|cell| cell.daemon == Kind::Mainstay) else {
+            return Verdict::None;
+        };
+        let Stats { median, min, max, .. } = cell.stats;
+        let (limit, figure, floor) = match self.metric.bar {
+            Bar::None => return Verdict::None,
+            Bar::Median(limit) => (limit, median, f64::NEG_INFINITY),
+            Bar::MedianNeverNegative(limit) => (limit, median, 0.0),
+            Bar::Every(limit) => (limit, max, f64::NEG_INFINITY),
+        };
+        match () {
+            () if cell.at_least || figure > limit || min < floor => Verdict::Missed,
+            () if max > limit => Verdict::MedianMet,
+            () => Verdict::Met,
+        }
+    }
+
+    fn line(&self, colour: bool) -> String {
+        let Metric { name, unit, bar } = self.metric;
+        let separator = if unit.is_empty() { "" } else { ", " };
+        let label = format!("{name}{separator}{unit}");
+        let cells: Vec<String> =
+            self.cells.iter().map(|cell| format!("{:>26}", cell.text())).collect();
+        let verdict = self.verdict().text(colour);
+        format!("  {label:<46} {} {:>9}  {verdict}", cells.join(" "), wanted(*bar))
+    }
+}
+
+impl Cell {
+    /// The daemon and how many runs counted.
+    fn heading(&self) -> String {
+        format!("{} ({})", self.daemon, self.stats.count)
+    }
+
+    /// Median, least and greatest.
+    fn text(&self) -> String {
+        let Stats { median, min, max, count } = self.stats;
+        let sign = if self.at_least { ">" } else { "" };
+        if count == 1 {
+            return format!("{sign}{}", figure(median));
+        }
+        format!("{sign}{} [{} .. {}]", figure(median), figure(min), figure(max))
+    }
+}
+
+impl Verdict {
+    fn text(self, colour: bool) -> String {
+        let (text, code) = match self {
+            Self::None => return String::new(),
+            Self::Met => ("ok", 32),
+            Self::MedianMet => ("ok, not the greatest", 33),
+            Self::Missed => ("MISSED", 31),
+        };
+        if colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+/// Two digits below ten, fewer above.
+fn figure(value: f64) -> String {
+    match value.abs() {
+        size if size == size.round() => format!("{value:.0}"),
+        size if size < 10.0 => format!("{value:.2}"),
+        size if size < 100.0 => format!("{value:.1}"),
+        _ => format!("{value:.0}"),
+    }
+}
+
+fn wanted(bar: Bar) -> String {
+    match bar {
+        Bar::None => String::new(),
+        Bar::Median(limit) | Bar::Every(limit) if limit == 0.0 => "0".into(),
+        Bar::Median(limit) | Bar::Every(limit) => format!("<= {limit}"),
+        Bar::MedianNeverNegative(limit) => format!("0..{limit}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    static LATENESS: Metric =
+        Metric { name: "lateness", unit: "ms", bar: Bar::MedianNeverNegative(0.2) };
+
+    fn row(values: &[f64]) -> Row {
+        let readings = values.iter().map(|&value| LATENESS.is(value)).collect();
+        let mut rows = Vec::new();
+        Row::join(&mut rows, Kind::Mainstay, &Column { readings, failures: Vec::new() });
+        rows.pop().unwrap()
+    }
+
+    #[test]
+    fn the_median_is_judged_and_nothing_may_be_too_early() {
+        assert_eq!(row(&[0.1, 0.1, 0.2]).verdict(), Verdict::Met);
+        assert_eq!(row(&[0.1, 0.1, 0.3]).verdict(), Verdict::MedianMet);
+        assert_eq!(row(&[0.1, 0.3, 0.3]).verdict(), Verdict::Missed);
+        assert_eq!(row(&[-0.1, 0.1, 0.1]).verdict(), Verdict::Missed);
+    }
+
+    #[test]
+    fn the_table_shows_median_and_extremes() {
+        let job = JobReport {
+            scenario: Scenario::NodeDeath,
+            interval: Interval::from_millis(100),
+            machine: None,
+            rows: vec![row(&[0.1, 0.15, 12.34])],
+        };
+        let table = Report { jobs: vec![job], failures: Vec::new() }.table(false);
+        assert!(table.contains("0.15 [0.10 .. 12.3]"), "{table}");
+        assert!(table.contains("node death, 100ms adverts"), "{table}");
+    }
+}

@@ -1,0 +1,62 @@
+# shellcheck shell=bash
+# The links of a lab: cut, one-way loss, partition, heal. Sourced by lab.sh.
+
+members() { need_up; nodes; echo client; }
+
+# Adds the elements read from stdin, one `"from" . "to"` a line, to the bridge's drops.
+drop() { within bridge nft "add element bridge lab drops { $(paste -sd,) }"; }
+pair() { echo "\"$1\" . \"$2\""; }
+
+drop_node() { # NODE in|out
+  local other
+  for other in $(members); do
+    [[ $other == "$1" ]] && continue
+    if [[ $2 == in ]]; then pair "$other" "$1"; else pair "$1" "$other"; fi
+  done
+}
+
+link_cut() {
+  need_member "${1:-}"
+  case ${2:-} in
+    "") bridge_ip link set "$1" down ;;
+    --drop) { drop_node "$1" in; drop_node "$1" out; } | drop ;;
+    *) bad_usage "cut does not know '$2'" ;;
+  esac
+  done_at "$1 cut"
+}
+
+link_oneway() {
+  need_member "${1:-}"
+  [[ ${2:-} == in || ${2:-} == out ]] || bad_usage "oneway needs 'in' (NODE hears nothing) or 'out' (NODE is not heard)"
+  drop_node "$1" "$2" | drop
+  done_at "$1 loses $2"
+}
+
+link_partition() {
+  (($# >= 2)) || bad_usage "partition needs two groups such as m1,client m2,m3"
+  local a b one other groups=("$@") all="$*"
+  need_up
+  for one in ${all//,/ }; do need_member "$one"; done
+  for a in "${groups[@]}"; do
+    for b in "${groups[@]}"; do
+      [[ $a == "$b" ]] && continue
+      for one in ${a//,/ }; do for other in ${b//,/ }; do pair "$one" "$other"; done; done
+    done
+  done | drop
+  done_at "partitioned"
+}
+
+link_heal() {
+  local node pairs
+  need_up
+  [[ -z ${1:-} ]] || need_member "$1"
+  for node in ${1:-$(members)}; do bridge_ip link set "$node" up; done
+  if [[ -z ${1:-} ]]; then
+    within bridge nft flush set bridge lab drops
+  else
+    # Added first, because deleting what is not there fails.
+    pairs=$({ drop_node "$1" in; drop_node "$1" out; } | paste -sd,)
+    within bridge nft "add element bridge lab drops { $pairs }; delete element bridge lab drops { $pairs }"
+  fi
+  done_at "healed ${1:-all}"
+}

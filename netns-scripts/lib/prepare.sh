@@ -1,0 +1,65 @@
+# shellcheck shell=bash
+# What the lab and the tests need on Debian 12 beside Rust: installed if it is missing. Sourced.
+
+bold="" plain=""
+if [[ -t 1 && -z ${NO_COLOR:-} ]]; then bold=$'\e[1m' plain=$'\e[0m'; fi
+say() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
+die() { echo "${0##*/}: $*" >&2; exit 1; }
+
+prepare() {
+  ((EUID == 0)) || die "network namespaces need root: sudo $0"
+  install_missing
+  find_cargo
+}
+
+# A command and the Debian package it comes from.
+needed() {
+  cat <<'LIST'
+ip iproute2
+nft nftables
+keepalived keepalived
+nsenter util-linux
+cc gcc
+LIST
+}
+
+install_missing() {
+  local command package missing=()
+  while read -r command package; do
+    command -v "$command" >/dev/null || missing+=("$package")
+  done < <(needed)
+  # The linker needs the C library's start files, which gcc only recommends.
+  [[ -n $(find /usr/lib -name crt1.o -print -quit) ]] || missing+=(libc6-dev)
+  ((${#missing[@]})) || return 0
+  command -v apt-get >/dev/null || die "install these first: ${missing[*]}"
+  say "Installing ${missing[*]}"
+  # keepalived's own service must not start on this host; without a configuration it would not
+  # run either.
+  local policy=/usr/sbin/policy-rc.d
+  if [[ ! -e $policy ]]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod +x "$policy"
+    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+  fi
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get install -qy --no-install-recommends "${missing[@]}" >/dev/null 2>&1 \
+    || { apt-get update -q && apt-get install -qy --no-install-recommends "${missing[@]}"; }
+  if [[ $(trap -p EXIT) == *policy-rc.d* ]]; then
+    rm -f "$policy"
+    trap - EXIT
+    # Nor at the next boot.
+    if command -v systemctl >/dev/null && [[ " ${missing[*]} " == *" keepalived "* ]]; then
+      systemctl disable keepalived.service >/dev/null 2>&1 || true
+    fi
+  fi
+}
+
+# sudo resets PATH: cargo is then found where rustup puts it for the user who called.
+find_cargo() {
+  command -v cargo >/dev/null && return
+  local home
+  home=$(getent passwd "${SUDO_USER:-root}" | cut -d: -f6)
+  [[ -x $home/.cargo/bin/cargo ]] || die "cargo is not there: install Rust from https://rustup.rs"
+  export PATH=$home/.cargo/bin:$PATH CARGO_HOME=${CARGO_HOME:-$home/.cargo}
+  export RUSTUP_HOME=${RUSTUP_HOME:-$home/.rustup}
+}
