@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::config::NodeName;
 use crate::exit::Failure;
 use crate::runtime_dir::RuntimeDir;
 
@@ -18,6 +19,9 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
 
+    #[command(flatten)]
+    pub instance: Instance,
+
     /// What is logged: error, warn, info, debug, trace, or a filter such as mainstay=debug
     #[arg(long, global = true, env = "MAINSTAY_LOG", value_name = "LEVEL", default_value = "info")]
     pub log: String,
@@ -26,15 +30,18 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the daemon
-    Run(RunArgs),
+    #[command(after_help = RUN_HELP)]
+    Run,
     /// Check a configuration file and show what this node would do
-    Check(CheckArgs),
+    #[command(after_help = CHECK_HELP)]
+    Check,
     /// Show the virtual routers: who is Active, since when and why
     Status(StatusArgs),
     /// Show what happened, and why
     Events(EventsArgs),
     /// Have the daemon read its configuration again; a wrong one is refused
-    Reload(ReloadArgs),
+    #[command(after_help = RELOAD_HELP)]
+    Reload,
     /// Act on the virtual IPs of this node
     Vip {
         #[command(subcommand)]
@@ -66,29 +73,10 @@ Examples:
   mainstay run
   mainstay run --config ./mainstay.toml --node m1 --runtime-dir /tmp/m1 --state-dir /tmp/m1/state";
 
-#[derive(Debug, Args)]
-#[command(after_help = RUN_HELP)]
-pub struct RunArgs {
-    #[command(flatten)]
-    pub config: ConfigArgs,
-    #[command(flatten)]
-    pub runtime: RuntimeArgs,
-    /// Directory of what is remembered across reboots
-    #[arg(long, value_name = "DIR", default_value = "/var/lib/mainstay")]
-    pub state_dir: PathBuf,
-}
-
 const CHECK_HELP: &str = "\
 Examples:
   mainstay check
   mainstay check --config ./mainstay.toml --node m1";
-
-#[derive(Debug, Args)]
-#[command(after_help = CHECK_HELP)]
-pub struct CheckArgs {
-    #[command(flatten)]
-    pub config: ConfigArgs,
-}
 
 const STATUS_HELP: &str = "\
 Exit codes: 0 all is well, 3 degraded, 4 the daemon does not run.
@@ -101,8 +89,6 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = STATUS_HELP)]
 pub struct StatusArgs {
-    #[command(flatten)]
-    pub runtime: RuntimeArgs,
     #[command(flatten)]
     pub output: OutputArgs,
     /// Show it anew each second
@@ -120,8 +106,6 @@ Examples:
 #[command(after_help = EVENTS_HELP)]
 pub struct EventsArgs {
     #[command(flatten)]
-    pub runtime: RuntimeArgs,
-    #[command(flatten)]
     pub output: OutputArgs,
     /// Wait for more
     #[arg(long, short)]
@@ -137,13 +121,6 @@ Waits until the new configuration is in force. No virtual IP moves unless the ch
 Examples:
   mainstay check && mainstay reload";
 
-#[derive(Debug, Args)]
-#[command(after_help = RELOAD_HELP)]
-pub struct ReloadArgs {
-    #[command(flatten)]
-    pub runtime: RuntimeArgs,
-}
-
 const FENCE_HELP: &str = "\
 For use when mainstay is dead. While its VRRP process lives, this is refused with exit code 5: the
 addresses would be put back at once; stop the daemon instead.
@@ -155,8 +132,6 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = FENCE_HELP)]
 pub struct FenceArgs {
-    #[command(flatten)]
-    pub runtime: RuntimeArgs,
     /// Do nothing, and succeed, while the VRRP process lives; kill it first if it is frozen
     #[arg(long)]
     pub if_dead: bool,
@@ -167,27 +142,36 @@ Examples:
   mainstay completions bash > /etc/bash_completion.d/mainstay
   mainstay completions zsh > /usr/share/zsh/site-functions/_mainstay";
 
+/// The same for every command, so that several instances can live on one host.
 #[derive(Debug, Args)]
-pub struct ConfigArgs {
+#[command(next_help_heading = "Instance")]
+pub struct Instance {
     /// Configuration file of the cluster
-    #[arg(long, value_name = "FILE", default_value = "/etc/mainstay/mainstay.toml")]
+    #[arg(long, global = true, value_name = "FILE", default_value = "/etc/mainstay/mainstay.toml")]
     pub config: PathBuf,
     /// Which of its nodes this is [default: the host name]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME")]
     pub node: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub struct RuntimeArgs {
     /// Directory of the daemon's sockets
-    #[arg(long, value_name = "DIR", default_value = "/run/mainstay")]
+    #[arg(long, global = true, value_name = "DIR", default_value = "/run/mainstay")]
     runtime_dir: PathBuf,
+    /// Directory of what is remembered across reboots
+    #[arg(long, global = true, value_name = "DIR", default_value = "/var/lib/mainstay")]
+    pub state_dir: PathBuf,
 }
 
-impl RuntimeArgs {
+impl Instance {
     /// The runtime directory.
-    pub fn directory(&self) -> Result<RuntimeDir, Failure> {
+    pub fn runtime_dir(&self) -> Result<RuntimeDir, Failure> {
         RuntimeDir::new(self.runtime_dir.clone()).map_err(Failure::usage)
+    }
+
+    /// The node that was asked for, or the one named as the host.
+    pub fn node(&self) -> Result<NodeName, Failure> {
+        match &self.node {
+            Some(name) => name.parse().map_err(Failure::usage),
+            None => NodeName::from_host().map_err(Failure::usage),
+        }
     }
 }
 

@@ -4,18 +4,18 @@ use std::fmt::Write;
 
 use vrrp::config::{OnDegraded, RouterConfig};
 
-use super::args::CheckArgs;
-use super::{output, run};
+use super::args::Instance;
+use super::output;
 use crate::config::{self, Config, NodeConfig, Role, VirtualRouter};
 use crate::daemon::Shown;
 use crate::exit::{Exit, Failure};
 
 /// Checks the file and prints what the node would do.
-pub fn run(args: &CheckArgs) -> Result<Exit, Failure> {
-    let path = &args.config.config;
+pub fn run(instance: &Instance) -> Result<Exit, Failure> {
+    let path = &instance.config;
     let config = config::load(path).map_err(Failure::usage)?;
     let mut text = format!("{}: ok\n{}", path.display(), cluster(&config));
-    match (chosen(&config, args), &args.config.node) {
+    match (chosen(&config, instance), &instance.node) {
         (Ok(node), _) => text.push_str(&describe(node)),
         (Err(failure), Some(_)) => return Err(failure),
         // Checked somewhere else than on a node.
@@ -24,8 +24,8 @@ pub fn run(args: &CheckArgs) -> Result<Exit, Failure> {
     output::write(text.as_bytes())
 }
 
-fn chosen<'a>(config: &'a Config, args: &CheckArgs) -> Result<&'a NodeConfig, Failure> {
-    config.for_node(&run::node(&args.config)?).map_err(Failure::usage)
+fn chosen<'a>(config: &'a Config, instance: &Instance) -> Result<&'a NodeConfig, Failure> {
+    config.for_node(&instance.node()?).map_err(Failure::usage)
 }
 
 fn cluster(config: &Config) -> String {

@@ -2,15 +2,15 @@
 
 use anyhow::Context;
 
-use super::args::{EventsArgs, Format};
+use super::args::{EventsArgs, Format, Instance};
 use super::client::{Client, block_on};
 use super::output;
 use crate::events::Record;
 use crate::exit::{Exit, Failure};
 
 /// Prints what happened, and with `--follow` what happens.
-pub fn run(args: &EventsArgs) -> Result<Exit, Failure> {
-    let client = Client::new(args.runtime.directory()?.api_socket());
+pub fn run(instance: &Instance, args: &EventsArgs) -> Result<Exit, Failure> {
+    let client = Client::new(instance.runtime_dir()?.api_socket());
     block_on(show(&client, args))
 }
 

@@ -9,7 +9,7 @@ use rustix::process::{Signal, pidfd_send_signal};
 use tokio::time::timeout;
 use vrrp::proto::{Reply, Request};
 
-use super::args::FenceArgs;
+use super::args::{FenceArgs, Instance};
 use super::client::{Client, block_on};
 use super::output;
 use crate::daemon::held_by;
@@ -23,8 +23,8 @@ use crate::vrrp_process::{Greeting, Identity, Link, greet, watch};
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Removes the virtual addresses of this node unless somebody lives who looks after them.
-pub fn run(args: &FenceArgs) -> Result<Exit, Failure> {
-    let directory = args.runtime.directory()?;
+pub fn run(instance: &Instance, args: &FenceArgs) -> Result<Exit, Failure> {
+    let directory = instance.runtime_dir()?;
     block_on(fence(&directory, args.if_dead))
 }
 

@@ -36,14 +36,14 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(cli: Cli) -> Result<Exit, Failure> {
-    let log = &cli.log;
+    let (log, instance) = (&cli.log, &cli.instance);
     match cli.command {
-        Command::Run(args) => run::run(args, log),
-        Command::Check(args) => check::run(&args),
-        Command::Status(args) => status::run(&args),
-        Command::Events(args) => events::run(&args),
-        Command::Reload(args) => reload::run(&args),
-        Command::Vip { command: VipCommand::Fence(args) } => fence::run(&args),
+        Command::Run => run::run(instance, log),
+        Command::Check => check::run(instance),
+        Command::Status(args) => status::run(instance, &args),
+        Command::Events(args) => events::run(instance, &args),
+        Command::Reload => reload::run(instance),
+        Command::Vip { command: VipCommand::Fence(args) } => fence::run(instance, &args),
         Command::Completions { shell } => completions(shell),
         Command::Vrrp => vrrp::run(log),
     }

@@ -1,27 +1,17 @@
 //! `mainstay run`
 
-use super::args::{ConfigArgs, RunArgs};
+use super::args::Instance;
 use super::output;
-use crate::config::NodeName;
 use crate::daemon::{self, Options};
 use crate::exit::{Exit, Failure};
 
 /// Runs the daemon.
-pub fn run(args: RunArgs, log: &str) -> Result<Exit, Failure> {
+pub fn run(instance: &Instance, log: &str) -> Result<Exit, Failure> {
     output::log(log)?;
-    let config = std::path::absolute(&args.config.config).map_err(Failure::usage)?;
     daemon::run(Options {
-        node: node(&args.config)?,
-        config,
-        runtime_dir: args.runtime.directory()?,
-        state_dir: args.state_dir,
+        node: instance.node()?,
+        config: std::path::absolute(&instance.config).map_err(Failure::usage)?,
+        runtime_dir: instance.runtime_dir()?,
+        state_dir: instance.state_dir.clone(),
     })
-}
-
-/// The node that was asked for, or the one named as the host.
-pub fn node(args: &ConfigArgs) -> Result<NodeName, Failure> {
-    match &args.node {
-        Some(name) => name.parse().map_err(Failure::usage),
-        None => NodeName::from_host().map_err(Failure::usage),
-    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::args::{Format, StatusArgs};
+use super::args::{Format, Instance, StatusArgs};
 use super::client::{Client, block_on};
 use super::output::{self, Style};
 use super::status_text;
@@ -21,8 +21,8 @@ const CLEAR_LINE: &str = "\x1b[K\n";
 const CLEAR_BELOW: &str = "\x1b[J";
 
 /// Prints the status, and with `--watch` each second anew.
-pub fn run(args: &StatusArgs) -> Result<Exit, Failure> {
-    let client = Client::new(args.runtime.directory()?.api_socket());
+pub fn run(instance: &Instance, args: &StatusArgs) -> Result<Exit, Failure> {
+    let client = Client::new(instance.runtime_dir()?.api_socket());
     if args.watch { block_on(watch(&client, args)) } else { block_on(once(&client, args)) }
 }
 
