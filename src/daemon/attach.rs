@@ -10,6 +10,7 @@ use vrrp::proto::{self, Request};
 
 use super::actor::Daemon;
 use super::heartbeat::Heartbeat;
+use super::sysctl::promote_secondaries;
 use super::vrrp::{Running, Stage, Vrrp};
 use crate::events::Entry;
 use crate::fence::Vips;
@@ -26,6 +27,7 @@ impl Daemon {
     /// # Errors
     /// If no socket can be had.
     pub(super) async fn attach(&mut self) -> anyhow::Result<()> {
+        promote_secondaries(&self.plan.routers);
         let left = self.load_vips();
         self.record.retiring = left;
         let socket = self.options.runtime_dir.vrrp_socket();
@@ -119,6 +121,7 @@ impl Daemon {
     pub(super) fn configure(&mut self) {
         self.revision += 1;
         let revision = self.revision;
+        promote_secondaries(&self.plan.routers);
         let shortest = self.plan.shortest_interval();
         let Some(running) = self.vrrp.running() else { return };
         for spec in &self.plan.routers {

@@ -20,6 +20,7 @@ mod replies;
 mod report;
 mod signals;
 mod stop;
+mod sysctl;
 mod systemd;
 mod vrrp;
 
