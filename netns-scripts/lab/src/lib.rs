@@ -41,7 +41,7 @@ pub use hogs::Hogs;
 pub use netns::within;
 pub use node::{BEYOND, CLIENT, Node, Port, VIP, VRID};
 pub use observer::Observer;
-pub use priority::{INSTRUMENT_PRIORITY, round_robin};
+pub use priority::{DAEMON_PRIORITY, INSTRUMENT_PRIORITY, round_robin};
 pub use probe::Probe;
 pub use probe_log::{ProbeLog, Sample};
 pub use process::{Part, Pids};

@@ -8,6 +8,9 @@ use nix::unistd::gettid;
 /// The instruments' SCHED_RR priority: above all ordinary work, below a tuned daemon's.
 pub const INSTRUMENT_PRIORITY: u8 = 5;
 
+/// The SCHED_RR priority of the bare loop: mainstay's own.
+pub const DAEMON_PRIORITY: u8 = 50;
+
 /// Gives the calling thread SCHED_RR, by chrt(1), so that no unsafe call is needed here.
 ///
 /// # Errors

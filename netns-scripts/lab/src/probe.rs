@@ -97,7 +97,9 @@ fn run(socket: &UdpSocket, period: Duration, bound: Duration, shared: &Shared) -
         // A refused send is a request without an answer.
         let _ = socket.send_to(&sequence.to_ne_bytes(), destination);
         drain(socket, &mut log, shared);
-        due = due + period;
+        // After a stall the missed requests are left out: a burst would only prolong it.
+        let missed = (Stamp::now() - due).as_nanos() / period.as_nanos().max(1);
+        due = due + period * u32::try_from(missed + 1).unwrap_or(u32::MAX);
     }
     sleep_until(Stamp::now() + TAIL);
     drain(socket, &mut log, shared);

@@ -11,7 +11,7 @@ use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFl
 use rustix::mm::{MlockAllFlags, mlockall};
 use serde::Serialize;
 
-use crate::{INSTRUMENT_PRIORITY, LabError, Stamp, round_robin};
+use crate::{DAEMON_PRIORITY, LabError, Stamp, round_robin};
 
 /// What the loop saw.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -22,12 +22,12 @@ pub struct LoopReport {
     pub largest_gap: Duration,
 }
 
-/// Runs the loop for `bound` or until `stop`, at SCHED_RR and with locked memory.
+/// Runs the loop for `bound` or until `stop`, at mainstay's SCHED_RR priority and with locked memory.
 ///
 /// # Errors
 /// If priority, lock or timer is refused.
 pub fn rr_loop(period: Duration, bound: Duration, stop: &AtomicBool) -> io::Result<LoopReport> {
-    round_robin(INSTRUMENT_PRIORITY)?;
+    round_robin(DAEMON_PRIORITY)?;
     mlockall(MlockAllFlags::CURRENT | MlockAllFlags::ONFAULT)?;
     let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_CLOEXEC)?;
     let every = Expiration::Interval(TimeSpec::from_duration(period));
