@@ -1,11 +1,12 @@
 //! A bounded queue from one thread to the other, with an eventfd to wake the receiver.
 //!
-//! Neither side ever waits, locks or allocates.
+//! Neither side ever waits, locks or allocates: not even for the other to finish a push, as the
+//! advertising thread must not spin for a keeper that is not scheduled.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use crossbeam_queue::ArrayQueue;
+use rtrb::{Consumer, Producer, PushError, RingBuffer};
 use rustix::event::{EventfdFlags, eventfd};
 
 /// Opens a mailbox for `capacity` messages.
@@ -14,14 +15,14 @@ use rustix::event::{EventfdFlags, eventfd};
 /// If the process has no file descriptor left.
 pub(super) fn mailbox<T>(capacity: usize) -> rustix::io::Result<(Sender<T>, Receiver<T>)> {
     let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
-    let queue = Arc::new(ArrayQueue::new(capacity));
-    let sender = Sender { queue: Arc::clone(&queue), wake: Arc::clone(&wake), unseen: false };
-    Ok((sender, Receiver { queue, wake }))
+    let (producer, consumer) = RingBuffer::new(capacity);
+    let sender = Sender { queue: producer, wake: Arc::clone(&wake), unseen: false };
+    Ok((sender, Receiver { queue: consumer, wake }))
 }
 
 #[derive(Debug)]
 pub(super) struct Sender<T> {
-    queue: Arc<ArrayQueue<T>>,
+    queue: Producer<T>,
     wake: Arc<OwnedFd>,
     /// Whether something was pushed since the receiver was last woken.
     unseen: bool,
@@ -33,7 +34,7 @@ impl<T> Sender<T> {
     /// # Errors
     /// Gives the message back if the queue is full.
     pub(super) fn push(&mut self, message: T) -> Result<(), T> {
-        self.queue.push(message)?;
+        self.queue.push(message).map_err(|PushError::Full(message)| message)?;
         self.unseen = true;
         Ok(())
     }
@@ -43,7 +44,7 @@ impl<T> Sender<T> {
     /// # Errors
     /// Gives the message back if the room would not be left.
     pub(super) fn push_reserving(&mut self, message: T, reserve: usize) -> Result<(), T> {
-        if self.queue.len() + reserve >= self.queue.capacity() {
+        if self.queue.slots() <= reserve {
             return Err(message);
         }
         self.push(message)
@@ -61,7 +62,7 @@ impl<T> Sender<T> {
 
 #[derive(Debug)]
 pub(super) struct Receiver<T> {
-    queue: Arc<ArrayQueue<T>>,
+    queue: Consumer<T>,
     wake: Arc<OwnedFd>,
 }
 
@@ -73,8 +74,13 @@ impl<T> Receiver<T> {
     }
 
     /// The next message.
-    pub(super) fn pop(&self) -> Option<T> {
-        self.queue.pop()
+    pub(super) fn pop(&mut self) -> Option<T> {
+        self.queue.pop().ok()
+    }
+
+    /// Wakes the receiver itself once more: there is more than it took.
+    pub(super) fn wake_again(&self) {
+        let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
     }
 }
 

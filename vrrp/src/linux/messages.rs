@@ -36,14 +36,19 @@ pub(super) struct Port {
     pub(super) counters: Arc<PortCounters>,
     /// When a discarded packet was last reported, by reason, and how many were since.
     pub(super) dropped: [DropNote; DropReason::ALL.len()],
-    /// How many packets the socket had lost for want of room, as the last packet said.
+    /// How many packets the socket had lost for want of room when that was last looked at.
     pub(super) overflowed: u32,
     /// Whether the last advertisement could not be sent.
     pub(super) send_failing: bool,
 }
 
 impl Port {
-    /// Whether packets were lost since the last one that was read.
+    /// Takes what was lost so far as known.
+    pub(super) fn note_overflow(&mut self) {
+        self.overflowed = self.socket.drops().unwrap_or(self.overflowed);
+    }
+
+    /// Whether packets were lost since that was last looked at.
     pub(super) fn has_overflowed(&self) -> bool {
         self.socket.drops().is_ok_and(|drops| drops != self.overflowed)
     }
@@ -80,7 +85,7 @@ pub(super) struct Slot {
     /// The checksum form of the last peer heard.
     pub(super) peer_checksum: Option<ChecksumForm>,
     /// The last peer whose addresses differ, so that it is reported once.
-    pub(super) mismatch: Option<IpAddr>,
+    pub(super) mismatch: Option<(IpAddr, Instant)>,
     /// Effects that found the queue full.
     pub(super) held: Held,
 }
@@ -186,4 +191,6 @@ pub(super) const ORDERS: usize = 512;
 pub(super) const EFFECTS: usize = 4096;
 /// The part of it that is kept for what is given back: the keeper never has more orders out than
 /// this before it looks at the effects, so that giving back never fails.
-pub(super) const EFFECTS_RESERVED: usize = 2 * ORDERS;
+pub(super) const EFFECTS_RESERVED: usize = 2 * ORDERS + 2;
+/// And what is left above that for wishes: what may be lost leaves it free.
+pub(super) const EFFECTS_FOR_WISHES: usize = 1024;

@@ -1,7 +1,7 @@
 //! The Active state (RFC 9568, 6.4.3): owning the addresses.
 
 use super::action::{Action, Announcement, Cause, Report, Ticket};
-use super::phase::{Active, Backup, Initialize, Phase, Purpose, Request, Rival};
+use super::phase::{Active, Backup, Initialize, Phase, Purpose, Repairs, Request, Rival};
 use super::{Eligibility, Heard, Router};
 use crate::Priority;
 use crate::time::{Duration, Instant};
@@ -21,6 +21,17 @@ const LINGER_DRAINED: Duration = Duration::from_millis(50);
 /// The least time between two announcements against a rival, and how soon after its last
 /// advertisement the one against its own follows.
 const REASSERT_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Time for one address more than the first.
+const INSTALL_TIME_EACH: Duration = Duration::from_micros(200);
+/// The least time between two answers to routers that lose.
+const ANSWER_PAUSE: Duration = Duration::from_millis(1);
+/// The least time between two repairs: another program may keep deleting the addresses.
+const REPAIR_PAUSE: Duration = Duration::from_millis(50);
+/// A loss this soon after a repair belongs to the same quarrel.
+const SAME_QUARREL: Duration = Duration::from_millis(100);
+/// After so many repairs in a row the node gives up: somewhere else the addresses may last.
+const REPAIRS_IN_A_ROW: u32 = 20;
 
 impl Router {
     /// The kernel acknowledged all addresses of the request named by `ticket`.
@@ -69,13 +80,37 @@ impl Router {
         let Phase::Active(active) = &mut self.phase else {
             return;
         };
-        match &mut active.request {
-            Some(request) if request.purpose != Purpose::Refresh => request.outdated = true,
-            _ => {
-                self.actions.push(Action::Report(Report::AddressLost));
-                self.request_install(now, Purpose::Repair);
-            }
+        if let Some(request) = &mut active.request
+            && request.purpose != Purpose::Refresh
+        {
+            request.outdated = true;
+            return;
         }
+        if active.lost {
+            return;
+        }
+        let last = active.repairs.filter(|last| now.saturating_since(last.at) < SAME_QUARREL);
+        let in_a_row = last.map_or(1, |last| last.in_a_row + 1);
+        let due = last.map_or(now, |last| (last.at + REPAIR_PAUSE).max(now));
+        active.repairs = Some(Repairs { at: due, in_a_row });
+        if in_a_row > REPAIRS_IN_A_ROW {
+            self.give_up(now);
+            return;
+        }
+        active.lost = true;
+        active.refresh_at = Some(due);
+        self.actions.push(Action::Report(Report::AddressLost));
+        if due == now {
+            self.request_install(now, Purpose::Repair);
+        }
+    }
+
+    /// The addresses cannot be kept: priority 0, and a pause that grows.
+    fn give_up(&mut self, now: Instant) {
+        let pause = FIRST_PAUSE * 2_u32.saturating_pow(self.failures.min(6));
+        self.failures = self.failures.saturating_add(1);
+        let until = now + pause.min(LONGEST_PAUSE);
+        self.leave(Initialize::Paused { until }, Cause::NotInstalled);
     }
 
     /// Another host asked for one of the addresses by ARP probe or neighbour solicitation without
@@ -103,6 +138,9 @@ impl Router {
                 give_up_at: None,
                 rival: None,
                 defended_at: None,
+                answered_at: None,
+                lost: false,
+                repairs: None,
                 suspect: false,
             }),
             cause,
@@ -122,19 +160,28 @@ impl Router {
             {
                 self.yield_to(now, heard, priority, suspect);
             }
-            Some(_) => {
-                // RFC 9568 adds this to RFC 5798: the other learns at once that it lost.
-                self.send_advert(Some(own));
-                self.reassert(now, heard);
-            }
-            None => {
-                self.send_advert(Some(own));
-                if let Phase::Active(active) = &mut self.phase {
-                    active.next_advert = now + self.config.interval.duration();
-                }
+            // RFC 9568 adds the answer to RFC 5798: the other learns at once that it lost.
+            priority => {
+                self.answer(now, priority.is_none());
                 self.reassert(now, heard);
             }
         }
+    }
+
+    /// Advertises at once, unless that was done just now; `restarts` Adver_Timer if it does.
+    fn answer(&mut self, now: Instant, restarts: bool) {
+        let interval = self.config.interval.duration();
+        let Phase::Active(active) = &mut self.phase else {
+            return;
+        };
+        if active.answered_at.is_some_and(|at| now.saturating_since(at) < ANSWER_PAUSE) {
+            return;
+        }
+        active.answered_at = Some(now);
+        if restarts {
+            active.next_advert = now + interval;
+        }
+        self.send_advert(self.effective_priority());
     }
 
     /// Active to Backup for a router that wins. The address stays for a moment, until the
@@ -197,16 +244,14 @@ impl Router {
             return;
         };
         if active.give_up_at.is_some_and(|at| at <= now) {
-            let pause = FIRST_PAUSE * 2_u32.saturating_pow(self.failures.min(6));
-            self.failures = self.failures.saturating_add(1);
-            let until = now + pause.min(LONGEST_PAUSE);
-            self.leave(Initialize::Paused { until }, Cause::NotInstalled);
+            self.give_up(now);
             return;
         }
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         let silenced = due(active.rival.and_then(|rival| rival.silent_at));
         let gone = due(active.rival.map(|rival| rival.gone_at));
         let refresh = due(active.refresh_at);
+        let purpose = if active.lost { Purpose::Repair } else { Purpose::Refresh };
         let in_place = active.in_place();
         let advertise = active.next_advert <= now;
         if advertise {
@@ -225,7 +270,7 @@ impl Router {
             self.send_advert(self.effective_priority());
         }
         if refresh {
-            self.request_install(now, Purpose::Refresh);
+            self.request_install(now, purpose);
         }
         if gone {
             self.actions.push(Action::Report(Report::RivalGone));
@@ -237,7 +282,8 @@ impl Router {
 
     /// Asks for the addresses. A takeover or repair that is still under way stays one.
     pub(super) fn request_install(&mut self, now: Instant, purpose: Purpose) {
-        let patience = self.config.interval.duration().max(INSTALL_TIME);
+        let more = u32::try_from(self.config.addresses.as_slice().len() - 1).unwrap_or(0);
+        let patience = self.config.interval.duration().max(INSTALL_TIME) + INSTALL_TIME_EACH * more;
         let Phase::Active(active) = &mut self.phase else {
             return;
         };
@@ -250,6 +296,7 @@ impl Router {
         let ticket = Ticket(self.last_ticket);
         active.request = Some(Request { ticket, asked: now, purpose, outdated: false });
         active.refresh_at = None;
+        active.lost = false;
         if purpose != Purpose::Refresh {
             let give_up_at = now + patience;
             active.give_up_at = Some(active.give_up_at.map_or(give_up_at, |at| at.min(give_up_at)));
@@ -262,5 +309,7 @@ impl Router {
         self.actions.push(Action::Withdraw);
         let backup = self.backup_from(now, self.config.interval);
         self.transition(Phase::Backup(backup), cause);
+        // An announcement of ours may just have left late.
+        self.actions.push(Action::Probe);
     }
 }

@@ -264,9 +264,13 @@ impl Router {
     }
 
     /// Another router announced one of the addresses by gratuitous ARP or NA: after leaving
-    /// Active, the sign that the address can go.
-    pub fn handle_successor_announced(&mut self) {
-        self.end_linger();
+    /// Active, the sign that the address can go; to an Active, one more reason to announce them.
+    pub fn handle_claimed(&mut self, now: Instant) {
+        match &self.phase {
+            Phase::Initialize(_) => {}
+            Phase::Backup(_) => self.end_linger(),
+            Phase::Active(_) => self.handle_probed(now),
+        }
     }
 
     /// From Initialize into the state that the configuration and the interface allow (6.4.1).

@@ -112,6 +112,12 @@ pub(super) struct Active {
     pub(super) rival: Option<Rival>,
     /// When the addresses were last announced because somebody asked for them.
     pub(super) defended_at: Option<Instant>,
+    /// When another router was last told that it lost.
+    pub(super) answered_at: Option<Instant>,
+    /// Whether an address is known to be missing and waits for its repair.
+    pub(super) lost: bool,
+    /// The last repair.
+    pub(super) repairs: Option<Repairs>,
     /// Set between a late wake-up and the end of its drain.
     pub(super) suspect: bool,
 }
@@ -119,7 +125,9 @@ pub(super) struct Active {
 impl Active {
     /// Whether all addresses are in place as far as the kernel has said, and may be announced.
     pub(super) fn in_place(&self) -> bool {
-        self.installed && self.request.is_none_or(|request| request.purpose == Purpose::Refresh)
+        self.installed
+            && !self.lost
+            && self.request.is_none_or(|request| request.purpose == Purpose::Refresh)
     }
 }
 
@@ -139,6 +147,13 @@ pub(super) enum Purpose {
     Repair,
     /// The configuration changed.
     Change,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Repairs {
+    pub(super) at: Instant,
+    /// How many there were in one quarrel with another program.
+    pub(super) in_a_row: u32,
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -267,7 +267,7 @@ impl Rig {
     }
 
     fn successor_announces(&mut self) -> Vec<Effect> {
-        self.router.handle_successor_announced();
+        self.router.handle_claimed(self.now);
         self.effects()
     }
 

@@ -31,6 +31,10 @@ const TOKEN_TIMER: u64 = 1 << 32;
 const TOKEN_ORDERS: u64 = 2 << 32;
 /// Sockets looked at in one turn; the others come next.
 const EVENTS: usize = 64;
+/// For how long a lost packet counts.
+const OVERFLOW_MEMORY: Duration = Duration::from_secs(1);
+/// How soon effects that found the queue full are tried again.
+const HELD_RETRY: Duration = Duration::from_millis(1);
 /// A wake-up this late may have been a stall for the shortest interval, 10 ms.
 const LATE: Duration = Duration::from_millis(10);
 
@@ -68,7 +72,7 @@ impl Advertiser {
             slots: (0..MAX_SLOTS).map(|_| None).collect(),
             ports: (0..MAX_PORTS).map(|_| None).collect(),
             deadlines: Deadlines::with_capacity(MAX_SLOTS),
-            traffic: Traffic::new(),
+            traffic: Traffic::new(clock::now()),
             waiting: Vec::with_capacity(usize::from(MAX_SLOTS)),
         })
     }
@@ -81,10 +85,13 @@ impl Advertiser {
         let mut events = Vec::with_capacity(EVENTS);
         loop {
             let armed = self.deadlines.first().map(|(at, _)| at);
-            self.timer.arm(armed)?;
+            let held = self.outlet.is_holding().then(|| clock::now() + HELD_RETRY);
+            self.timer.arm(armed.into_iter().chain(held).min())?;
             events.clear();
             match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), None) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Ok(_) => {}
+                // A thaw interrupts the wait: what the sockets hold is not known yet.
+                Err(rustix::io::Errno::INTR) => continue,
                 Err(error) => return Err(error.into()),
             }
             let now = clock::now();
@@ -198,20 +205,31 @@ impl Advertiser {
         self.deadlines.set(id, slot.router.poll_timeout());
     }
 
-    /// Reads the sockets, for a bounded time.
+    /// Reads the sockets for a bounded time, each a little in turn, so that none starves the others.
     fn drain(&mut self, now: Instant) {
         let deadline = now + traffic::DRAIN_TIME;
-        let mut left = traffic::DRAIN_PACKETS;
-        while let Some(port) = self.traffic.readable.pop() {
-            self.drain_port(port, deadline, &mut left);
+        let mut rounds = traffic::DRAIN_ROUNDS;
+        while rounds > 0 && !self.traffic.readable.is_empty() {
+            rounds -= 1;
+            for at in (0..self.traffic.readable.len()).rev() {
+                if self.drain_port(self.traffic.readable[at]) {
+                    self.traffic.readable.swap_remove(at);
+                }
+            }
+            if clock::now() >= deadline {
+                break;
+            }
         }
+        self.note_overflows(now);
     }
 
-    fn drain_port(&mut self, id: PortId, deadline: Instant, left: &mut u32) {
+    /// Reads some packets of one socket; whether it is empty now.
+    fn drain_port(&mut self, id: PortId) -> bool {
+        let mut left = traffic::DRAIN_BATCH;
         while let Some(port) = self.ports[usize::from(id)].as_deref_mut() {
             // What is in the buffer is read to its end: epoll would not come back for it.
-            if *left == 0 && !port.receive.holds_more() {
-                break;
+            if left == 0 && !port.receive.holds_more() {
+                return false;
             }
             match self.traffic.receive(id, port, &mut self.slots, &mut self.outlet) {
                 Received::Nothing => break,
@@ -220,19 +238,27 @@ impl Advertiser {
                     self.with_router(slot, |router| router.handle_advert(arrived, heard));
                 }
             }
-            *left = left.saturating_sub(1);
-            if left.is_multiple_of(64) && clock::now() >= deadline {
-                *left = 0;
-            }
+            left = left.saturating_sub(1);
+        }
+        true
+    }
+
+    /// Each second, what the sockets have lost so far is taken as known: only what is lost shortly
+    /// before or during a stall makes an Active step down.
+    fn note_overflows(&mut self, now: Instant) {
+        if now >= self.traffic.overflows_noted_at + OVERFLOW_MEMORY {
+            self.traffic.overflows_noted_at = now;
+            self.ports.iter_mut().flatten().for_each(|port| port.note_overflow());
         }
     }
 
     fn set_source(&mut self, now: Instant, id: PortId, source: Option<IpAddr>) {
-        if let Some(port) = &mut self.ports[usize::from(id)] {
+        for vrid in 0..=255 {
+            let Some(port) = self.ports[usize::from(id)].as_deref_mut() else {
+                return;
+            };
             port.source = source;
-        }
-        for slot in 0..MAX_SLOTS {
-            if self.slots[usize::from(slot)].as_ref().is_some_and(|slot| slot.port == id) {
+            if let Some(slot) = port.slots[vrid] {
                 self.with_router(slot, |router| router.set_source(now, source));
             }
         }

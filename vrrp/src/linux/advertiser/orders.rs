@@ -8,6 +8,9 @@ use super::Advertiser;
 use crate::linux::messages::{Effect, Garbage, Order, Port, PortId, Slot, SlotId};
 use crate::time::Instant;
 
+/// Orders taken in one turn, so that due advertisements do not wait long.
+const ORDERS_IN_A_TURN: usize = 64;
+
 impl Advertiser {
     /// Does what the keeper asks.
     ///
@@ -15,9 +18,13 @@ impl Advertiser {
     /// If a socket cannot be watched: a router that is deaf must not run.
     pub(super) fn take_orders(&mut self, now: Instant) -> std::io::Result<()> {
         self.orders.clear_wake();
-        while let Some(order) = self.orders.pop() {
+        for _ in 0..ORDERS_IN_A_TURN {
+            let Some(order) = self.orders.pop() else {
+                return Ok(());
+            };
             self.obey(now, order)?;
         }
+        self.orders.wake_again();
         Ok(())
     }
 
@@ -45,7 +52,7 @@ impl Advertiser {
                 self.with_router(id, |router| router.handle_address_lost(now));
             }
             Order::SuccessorAnnounced(id) => {
-                self.with_router(id, |router| router.handle_successor_announced());
+                self.with_router(id, |router| router.handle_claimed(now));
             }
             Order::Probed(id) => self.with_router(id, |router| router.handle_probed(now)),
             Order::Ping(seq) => {

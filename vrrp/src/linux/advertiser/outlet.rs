@@ -2,12 +2,12 @@
 //! back in its slot while the queue is full, what may be lost is dropped.
 
 use crate::linux::mailbox::Sender;
-use crate::linux::messages::{EFFECTS_RESERVED, Effect, Slot, SlotId, Wish};
+use crate::linux::messages::{EFFECTS_FOR_WISHES, EFFECTS_RESERVED, Effect, Slot, SlotId, Wish};
 use crate::router::Announcement;
 
 pub(super) struct Outlet {
     effects: Sender<Effect>,
-    /// Whether a slot holds something back.
+    /// Whether a slot may hold something back.
     held: bool,
 }
 
@@ -18,7 +18,14 @@ impl Outlet {
 
     /// Tells something that may be lost; whether it was told.
     pub(super) fn tell(&mut self, effect: Effect) -> bool {
-        self.effects.push_reserving(effect, EFFECTS_RESERVED).is_ok()
+        self.effects.push_reserving(effect, EFFECTS_RESERVED + EFFECTS_FOR_WISHES).is_ok()
+    }
+
+    /// Tells something that must not be lost; if it was not told, it is held back.
+    fn insist(&mut self, effect: Effect) -> bool {
+        let told = self.effects.push_reserving(effect, EFFECTS_RESERVED).is_ok();
+        self.held |= !told;
+        told
     }
 
     /// Gives what the keeper made back to it, to be freed there.
@@ -32,9 +39,8 @@ impl Outlet {
 
     /// Says what should happen to the addresses: the newest wish counts.
     pub(super) fn wish(&mut self, id: SlotId, slot: &mut Slot, wish: Wish) {
-        if slot.held.wish.is_some() || !self.tell(Effect::Wish(id, wish)) {
+        if slot.held.wish.is_some() || !self.insist(Effect::Wish(id, wish)) {
             slot.held.wish = Some(wish);
-            self.held = true;
         }
         if wish == Wish::Withdraw {
             slot.held.announce = None;
@@ -42,9 +48,8 @@ impl Outlet {
     }
 
     pub(super) fn announce(&mut self, id: SlotId, slot: &mut Slot, announcement: Announcement) {
-        if !self.tell(Effect::Announce(id, announcement)) {
+        if !self.insist(Effect::Announce(id, announcement)) {
             slot.held.announce = Some(announcement);
-            self.held = true;
         }
     }
 
@@ -52,7 +57,7 @@ impl Outlet {
     pub(super) fn show(&mut self, id: SlotId, slot: &mut Slot) {
         let view = slot.view_now();
         if slot.view != Some(view) {
-            let told = self.tell(Effect::View(id, view));
+            let told = self.insist(Effect::View(id, view));
             slot.view = told.then_some(view);
         }
     }
@@ -73,7 +78,13 @@ impl Outlet {
             if let Some(announcement) = slot.held.announce.take() {
                 self.announce(id, slot, announcement);
             }
+            self.show(id, slot);
         }
+    }
+
+    /// Whether something is held back, for which the loop has to come again.
+    pub(super) fn is_holding(&self) -> bool {
+        self.held
     }
 
     /// Wakes the keeper if there is something new.

@@ -13,13 +13,16 @@ use crate::router::Heard;
 use crate::time::{Duration, Instant};
 use crate::wire::{Advert, DropReason, GROUP_V4, MAX_IPV4_LEN, Outgoing};
 
-/// How long one turn reads the sockets at most, and how many packets.
+/// How long one turn reads the sockets at most, and how often each.
 pub(super) const DRAIN_TIME: Duration = Duration::from_millis(2);
-pub(super) const DRAIN_PACKETS: u32 = 4096;
+pub(super) const DRAIN_ROUNDS: u32 = 4096 / DRAIN_BATCH;
+/// Packets read from one socket before the next has its turn.
+pub(super) const DRAIN_BATCH: u32 = 64;
 
 pub(super) struct Traffic {
     /// Ports with something to read.
     pub(super) readable: Vec<PortId>,
+    pub(super) overflows_noted_at: Instant,
     send: Box<[u8; MAX_IPV4_LEN]>,
 }
 
@@ -32,8 +35,12 @@ pub(super) enum Received {
 }
 
 impl Traffic {
-    pub(super) fn new() -> Self {
-        Self { readable: Vec::with_capacity(super::EVENTS), send: Box::new([0; MAX_IPV4_LEN]) }
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            readable: Vec::with_capacity(super::EVENTS),
+            overflows_noted_at: now,
+            send: Box::new([0; MAX_IPV4_LEN]),
+        }
     }
 
     /// Takes one packet from a port's socket.
@@ -50,7 +57,6 @@ impl Traffic {
             return Received::Nothing;
         };
         let now = clock::now();
-        port.overflowed = datagram.overflowed;
         match judge(datagram.bytes, port.source, &port.slots) {
             Ok((slot_id, advert)) => {
                 let Some(slot) = slots[usize::from(slot_id)].as_deref_mut() else {
@@ -135,17 +141,18 @@ fn examine(id: SlotId, slot: &mut Slot, advert: &Advert<'_>, now: Instant, outle
     let ours = slot.router.config().addresses.as_slice();
     let same = advert.address_count() == ours.len()
         && advert.addresses().all(|address| ours.contains(&address));
+    let reported = slot.mismatch.is_some_and(|(source, at)| {
+        source == advert.source || now.saturating_since(at) < DROP_REPORT_INTERVAL
+    });
     if same {
-        if slot.mismatch == Some(advert.source) {
-            slot.mismatch = None;
-        }
-    } else if slot.mismatch != Some(advert.source) {
+        slot.mismatch = slot.mismatch.filter(|(source, _)| *source != advert.source);
+    } else if !reported {
         let mut shown = [None; MISMATCH_SHOWN];
         for (place, address) in shown.iter_mut().zip(advert.addresses()) {
             *place = Some(address);
         }
         if outlet.tell(Effect::Mismatch(id, now, advert.source, shown)) {
-            slot.mismatch = Some(advert.source);
+            slot.mismatch = Some((advert.source, now));
         }
     }
 }

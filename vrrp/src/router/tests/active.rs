@@ -127,3 +127,14 @@ fn of_two_owners_the_greater_address_stays_erratum_8298() {
     rig.hear(HIGH, 255);
     assert_eq!(rig.state(), State::Backup);
 }
+
+#[test]
+fn a_flood_of_lower_adverts_is_answered_once_a_millisecond() {
+    let mut rig = Rig::active(config());
+    assert_eq!(rig.hear(LOW, 100)[0], Advert(192));
+    rig.wait(us(999));
+    assert_eq!(rig.hear(LOW, 100), []);
+    assert_eq!(rig.hear(LOW, 0), []);
+    rig.wait(us(1));
+    assert_eq!(rig.hear(LOW, 100), [Advert(192)]);
+}

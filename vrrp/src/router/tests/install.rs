@@ -180,3 +180,33 @@ fn addresses_under_repair_are_not_announced() {
     assert_eq!(rig.run(ms(200)), []);
     assert_eq!(rig.installed(), [Announce]);
 }
+
+#[test]
+fn repairs_in_a_quarrel_are_paced_to_one_each_50_ms() {
+    let mut rig = Rig::active(config());
+    assert_eq!(rig.address_lost(), [Install]);
+    assert_eq!(rig.installed(), [Announce]);
+    rig.wait(ms(10));
+    assert_eq!(rig.address_lost(), []);
+    assert_eq!(rig.run(ms(40)), [(ms(40), Install)]);
+    assert_eq!(rig.installed(), [Announce]);
+    rig.wait(ms(100));
+    assert_eq!(rig.address_lost(), [Install], "a new quarrel");
+}
+
+#[test]
+fn an_active_that_cannot_keep_its_addresses_gives_up_after_20_repairs_in_a_row() {
+    let mut rig = Rig::active(config());
+    let mut repairs = 0;
+    while rig.state() == State::Active {
+        let effects = rig.address_lost();
+        if effects.is_empty() && rig.state() == State::Active {
+            rig.run(ms(50));
+        }
+        rig.installed();
+        repairs += 1;
+        assert!(repairs <= 21);
+    }
+    assert_eq!((rig.state(), rig.cause()), (State::Initialize, Cause::NotInstalled));
+    assert_eq!(repairs, 21);
+}

@@ -21,14 +21,14 @@ fn an_active_late_by_up_to_three_intervals_goes_on_h5() {
 #[test]
 fn an_active_that_stood_still_over_three_intervals_withdraws_before_it_sends_h5() {
     for late in [INTERVAL * 3 + us(1), INTERVAL * 60] {
-        assert_eq!(stalled_active(late, false), (vec![Withdraw], State::Backup), "{late:?}");
+        assert_eq!(stalled_active(late, false), (vec![Withdraw, Probe], State::Backup), "{late:?}");
     }
 }
 
 #[test]
 fn an_active_whose_queue_overflowed_withdraws_before_it_sends_h5() {
     assert_eq!(stalled_active(INTERVAL, true), (vec![Advert(192)], State::Active));
-    assert_eq!(stalled_active(INTERVAL + us(1), true), (vec![Withdraw], State::Backup));
+    assert_eq!(stalled_active(INTERVAL + us(1), true), (vec![Withdraw, Probe], State::Backup));
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn an_active_whose_lease_lapsed_withdraws_before_it_sends_h5() {
     rig.timeout();
     rig.now += ms(1000) + late;
     rig.router.handle_stall(rig.now, late, false);
-    assert_eq!(rig.effects(), [Withdraw]);
+    assert_eq!(rig.effects(), [Withdraw, Probe]);
     assert_eq!((rig.state(), rig.cause()), (State::Backup, Cause::Stalled { late }));
 }
 
@@ -103,7 +103,7 @@ fn a_backup_late_by_less_than_an_interval_takes_over_h5() {
 fn an_active_thawed_after_a_minute_is_a_backup_that_waits_h5() {
     let mut rig = Rig::active(config());
     let late = Duration::from_secs(60);
-    assert_eq!(rig.stall(late, true), [Withdraw]);
+    assert_eq!(rig.stall(late, true), [Withdraw, Probe]);
     assert_eq!(rig.hear(HIGH, 150), []);
     rig.resumed(late);
     assert_eq!((rig.state(), rig.due_in()), (State::Backup, DOWN));
