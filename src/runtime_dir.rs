@@ -1,5 +1,8 @@
 //! What lies in the runtime directory.
 
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The longest path that a unix socket can have, in bytes.
@@ -16,6 +19,23 @@ pub struct RuntimeDir(PathBuf);
 #[error("the runtime directory {} is too long a path for a unix socket: give a shorter --runtime-dir", .0.display())]
 pub struct PathTooLong(PathBuf);
 
+/// Why a directory cannot be trusted with what decides about the addresses.
+#[derive(Debug, thiserror::Error)]
+pub enum Untrusted {
+    /// It cannot be looked at.
+    #[error("the runtime directory {} cannot be used: {error}", path.display())]
+    Io { path: PathBuf, error: io::Error },
+    /// It is a link, or a file.
+    #[error("the runtime directory {} is no directory: remove it, or give another --runtime-dir", .0.display())]
+    NoDirectory(PathBuf),
+    /// Somebody else's.
+    #[error("the runtime directory {} belongs to user {uid}: remove it, or give another --runtime-dir", path.display())]
+    Foreign { path: PathBuf, uid: u32 },
+    /// Others may change what is in it.
+    #[error("others may write to the runtime directory {path}: `chmod go-w {path}`, or give another --runtime-dir", path = .0.display())]
+    Writable(PathBuf),
+}
+
 impl RuntimeDir {
     /// The runtime directory at `path`, which need not exist yet.
     ///
@@ -30,6 +50,30 @@ impl RuntimeDir {
     /// The directory.
     pub fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// Checks that nobody but this user can change what is in it.
+    ///
+    /// # Errors
+    /// [`Untrusted`], also if there is no such directory.
+    pub fn check(&self) -> Result<(), Untrusted> {
+        let metadata = std::fs::symlink_metadata(&self.0)
+            .map_err(|error| Untrusted::Io { path: self.0.clone(), error })?;
+        self.judge(&metadata, rustix::process::geteuid().as_raw())
+    }
+
+    fn judge(&self, metadata: &Metadata, own: u32) -> Result<(), Untrusted> {
+        let path = || self.0.clone();
+        if !metadata.is_dir() {
+            return Err(Untrusted::NoDirectory(path()));
+        }
+        if metadata.uid() != own {
+            return Err(Untrusted::Foreign { path: path(), uid: metadata.uid() });
+        }
+        if metadata.mode() & 0o022 != 0 {
+            return Err(Untrusted::Writable(path()));
+        }
+        Ok(())
     }
 
     /// Locked by the daemon as long as it runs; holds its process id.
@@ -62,7 +106,7 @@ impl RuntimeDir {
 ///
 /// # Errors
 /// If the file or its temporary neighbour cannot be written.
-pub fn write_atomically(path: &Path, content: &[u8]) -> std::io::Result<()> {
+pub fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension("new");
     std::fs::write(&temporary, content)?;
     std::fs::rename(&temporary, path)
@@ -77,5 +121,32 @@ mod tests {
     fn a_directory_too_long_for_a_socket_is_refused() {
         assert!(RuntimeDir::new(PathBuf::from("/").join("x".repeat(96))).is_ok());
         assert!(RuntimeDir::new(PathBuf::from("/").join("x".repeat(97))).is_err());
+    }
+
+    #[test]
+    fn a_directory_that_others_can_change_is_not_trusted() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let path = std::env::temp_dir().join(format!("mainstay-dir-{}", std::process::id()));
+        let directory = RuntimeDir::new(path.clone()).unwrap();
+        assert!(matches!(directory.check(), Err(Untrusted::Io { .. })));
+        std::fs::create_dir(&path).unwrap();
+        let allow = |mode| {
+            let permissions = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(&path, permissions).unwrap();
+            directory.check()
+        };
+        assert!(allow(0o755).is_ok());
+        assert!(matches!(allow(0o775), Err(Untrusted::Writable(_))));
+        assert!(matches!(allow(0o1777), Err(Untrusted::Writable(_))));
+        allow(0o700).unwrap();
+        let metadata = std::fs::symlink_metadata(&path).unwrap();
+        let judged = directory.judge(&metadata, metadata.uid() + 1);
+        assert!(matches!(judged, Err(Untrusted::Foreign { .. })));
+        let link = RuntimeDir::new(path.with_extension("link")).unwrap();
+        std::os::unix::fs::symlink(&path, link.path()).unwrap();
+        assert!(matches!(link.check(), Err(Untrusted::NoDirectory(_))));
+        std::fs::remove_file(link.path()).unwrap();
+        std::fs::remove_dir(path).unwrap();
     }
 }

@@ -73,16 +73,16 @@ pub struct VirtualRouterStatus {
     pub family: Family,
     /// The interface it runs on.
     pub interface: String,
-    /// `Initialize`, `Backup` or `Active` (RFC 9568, 6.4).
-    pub state: State,
+    /// `Initialize`, `Backup` or `Active` (RFC 9568, 6.4); `null` if it is not known.
+    pub state: Option<State>,
     /// The configured priority.
     pub priority: u8,
     /// The priority that it advertises, or would; absent while it takes no part.
     pub effective_priority: Option<u8>,
     /// The virtual addresses.
     pub addresses: Vec<IpAddr>,
-    /// Whether this node has all of them.
-    pub installed: bool,
+    /// Whether this node has all of them; `null` if it is not known.
+    pub installed: Option<bool>,
     /// The Active, as far as this node knows.
     pub active_router: Option<IpAddr>,
     /// The priority that the Active last advertised.
@@ -128,11 +128,12 @@ impl Status {
         for router in &self.virtual_routers {
             let name = &router.name;
             match router.state {
-                State::Initialize => found.push(format!("{name} takes no part")),
-                State::Active if !router.installed => {
+                Some(State::Initialize) => found.push(format!("{name} takes no part")),
+                Some(State::Active) if router.installed == Some(false) => {
                     found.push(format!("{name} is Active and its addresses are not installed"));
                 }
-                State::Active | State::Backup => {}
+                Some(State::Active | State::Backup) => {}
+                None => found.push(format!("what {name} does is not known")),
             }
         }
         found
@@ -147,11 +148,11 @@ impl From<&RouterStatus> for VirtualRouterStatus {
             vrid: status.vrid.get(),
             family: status.family,
             interface: status.interface.clone(),
-            state: status.state,
+            state: Some(status.state),
             priority: status.priority.get(),
             effective_priority: status.effective_priority.map(vrrp::Priority::get),
             addresses: status.addresses.clone(),
-            installed: status.installed,
+            installed: Some(status.installed),
             active_router: status.active_router,
             active_priority: status.active_priority.map(vrrp::Priority::get),
             source: status.source,
@@ -165,18 +166,18 @@ impl From<&RouterStatus> for VirtualRouterStatus {
 }
 
 impl VirtualRouterStatus {
-    /// A virtual router that no VRRP process answers for.
+    /// A virtual router while no VRRP process runs.
     pub fn absent(spec: &RouterSpec, problem: &str) -> Self {
         Self {
             name: spec.name.clone(),
             vrid: spec.config.vrid.get(),
             family: spec.config.family(),
             interface: spec.interface.clone(),
-            state: State::Initialize,
+            state: Some(State::Initialize),
             priority: spec.config.priority.get(),
             effective_priority: None,
             addresses: spec.config.addresses.as_slice().to_vec(),
-            installed: false,
+            installed: Some(false),
             active_router: None,
             active_priority: None,
             source: None,
@@ -186,6 +187,11 @@ impl VirtualRouterStatus {
             last_transition: None,
             problem: Some(problem.to_owned()),
         }
+    }
+
+    /// A virtual router of a VRRP process that does not tell this daemon what it does.
+    pub fn unknown(spec: &RouterSpec, problem: &str) -> Self {
+        Self { state: None, installed: None, ..Self::absent(spec, problem) }
     }
 }
 

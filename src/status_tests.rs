@@ -39,6 +39,7 @@ fn status(router: VirtualRouterStatus, attached: bool) -> Status {
 }
 
 fn router(state: State, installed: bool) -> VirtualRouterStatus {
+    let (state, installed) = (Some(state), Some(installed));
     VirtualRouterStatus { state, installed, ..VirtualRouterStatus::absent(&spec(), "x") }
 }
 
@@ -53,6 +54,15 @@ fn initialize_and_active_without_addresses_and_no_process_are_degraded() {
     assert_eq!(status(router(State::Initialize, false), true).degradations().len(), 1);
     assert_eq!(status(router(State::Active, false), true).degradations().len(), 1);
     assert_eq!(status(router(State::Backup, false), false).degradations().len(), 1);
+}
+
+#[test]
+fn what_is_not_known_is_said_to_be_unknown() {
+    let unknown = status(VirtualRouterStatus::unknown(&spec(), "x"), false);
+    let value = serde_json::to_value(&unknown).unwrap();
+    let router = &value["virtual_routers"][0];
+    assert!(router["state"].is_null() && router["installed"].is_null());
+    assert_eq!(unknown.degradations().len(), 2);
 }
 
 #[test]

@@ -30,6 +30,11 @@ impl Timestamp {
         Self(nanos / 1_000_000)
     }
 
+    /// Milliseconds since the start of 1970.
+    pub const fn unix_millis(self) -> u64 {
+        self.0
+    }
+
     /// The time from `earlier` to `self`; zero if `earlier` is later.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))

@@ -169,6 +169,32 @@ fn a_fence_without_addresses_on_record_has_nothing_to_do() {
 }
 
 #[test]
+fn a_fence_with_a_damaged_record_and_no_configuration_fails_and_keeps_the_record() {
+    let scratch = Scratch::new("damaged");
+    let record = scratch.file("vips.json", "{");
+    let missing = scratch.0.join("missing.toml");
+    let directory = scratch.0.to_str().unwrap();
+    let config = missing.to_str().unwrap();
+    let fence = ["vip", "fence", "--runtime-dir", directory, "--config", config, "--node", "m1"];
+    let output = mainstay(&fence);
+    assert_exit(&output, 1);
+    assert!(stderr(&output).contains("ip address del"), "{}", stderr(&output));
+    assert!(record.exists());
+}
+
+#[test]
+fn a_runtime_directory_that_others_may_change_exits_2() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let scratch = Scratch::new("open");
+    std::fs::set_permissions(&scratch.0, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let directory = scratch.0.to_str().unwrap();
+    let output = mainstay(&["vip", "fence", "--runtime-dir", directory]);
+    assert_exit(&output, 2);
+    assert!(stderr(&output).contains("chmod go-w"), "{}", stderr(&output));
+}
+
+#[test]
 fn the_vrrp_process_is_not_for_people() {
     let output = mainstay(&["vrrp"]);
     assert_exit(&output, 2);

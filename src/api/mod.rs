@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::daemon::Command;
+use crate::daemon::{Command, ReloadError};
 use crate::events::Log;
 
 /// What a request that did not succeed is answered with.
@@ -59,7 +59,13 @@ async fn status(State(shared): State<Shared>) -> Response {
 async fn reload(State(shared): State<Shared>) -> Response {
     match ask(&shared, Command::Reload).await {
         Some(Ok(reloaded)) => Json(reloaded).into_response(),
-        Some(Err(error)) => refuse(StatusCode::UNPROCESSABLE_ENTITY, error),
+        Some(Err(error)) => {
+            let status = match error {
+                ReloadError::Wrong(_) => StatusCode::UNPROCESSABLE_ENTITY,
+                ReloadError::NotInForce(_) => StatusCode::GATEWAY_TIMEOUT,
+            };
+            refuse(status, error.to_string())
+        }
         None => stopping(),
     }
 }

@@ -71,7 +71,7 @@ Signals:
 
 Examples:
   mainstay run
-  mainstay run --config ./mainstay.toml --node m1 --runtime-dir /tmp/m1 --state-dir /tmp/m1/state";
+  mainstay run --config ./mainstay.toml --node m1 --runtime-dir /run/m1 --state-dir /var/lib/m1";
 
 const CHECK_HELP: &str = "\
 Examples:
@@ -123,7 +123,8 @@ Examples:
 
 const FENCE_HELP: &str = "\
 For use when mainstay is dead. While its VRRP process lives, this is refused with exit code 5: the
-addresses would be put back at once; stop the daemon instead.
+addresses would be put back at once; stop the daemon instead. If the record of the addresses is
+damaged, those of the configuration file are removed.
 
 Examples:
   mainstay vip fence

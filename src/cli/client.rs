@@ -123,7 +123,10 @@ impl Lines {
             }
             match self.body.frame().await {
                 None => return Ok(None),
-                Some(Err(_)) => return Ok(None),
+                Some(Err(error)) => {
+                    let failure = format!("the daemon broke off the conversation: {error}");
+                    return Err(Failure::new(Exit::Failed, failure));
+                }
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
                         self.rest.extend_from_slice(&data);

@@ -17,7 +17,15 @@ pub fn run(instance: &Instance, args: &EventsArgs) -> Result<Exit, Failure> {
 async fn show(client: &Client, args: &EventsArgs) -> Result<Exit, Failure> {
     let path = format!("/v1/events?after={}&follow={}", args.after, args.follow);
     let mut lines = client.lines(&path).await?;
-    while let Some(line) = lines.next().await? {
+    loop {
+        let line = match lines.next().await {
+            Ok(Some(line)) => line,
+            Ok(None) if !args.follow => return Ok(Exit::Ok),
+            Err(failure) if !args.follow => return Err(failure),
+            Ok(None) | Err(_) => {
+                return Err(Failure::new(Exit::NotRunning, "mainstay has stopped"));
+            }
+        };
         let text = match args.output.output {
             Format::Json => line,
             Format::Text => {
@@ -28,8 +36,4 @@ async fn show(client: &Client, args: &EventsArgs) -> Result<Exit, Failure> {
         };
         output::write(format!("{text}\n").as_bytes())?;
     }
-    if args.follow {
-        return Err(Failure::new(Exit::NotRunning, "mainstay has stopped"));
-    }
-    Ok(Exit::Ok)
 }

@@ -5,6 +5,7 @@ mod check;
 mod client;
 mod events;
 mod fence;
+mod log;
 mod output;
 mod reload;
 mod run;

@@ -56,6 +56,11 @@ impl Style {
         Self { is_coloured: stream.is_terminal() && !refused && !is_dumb }
     }
 
+    /// Whether there are colours.
+    pub fn is_coloured(self) -> bool {
+        self.is_coloured
+    }
+
     /// The text in a colour.
     pub fn paint(self, colour: Colour, text: &str) -> String {
         if !self.is_coloured {
@@ -70,23 +75,4 @@ impl Style {
         };
         format!("\x1b[{code}m{text}\x1b[0m")
     }
-}
-
-/// Logs to standard error: as the journal likes it under systemd, with times elsewhere.
-pub fn log(filter: &str) -> Result<(), Failure> {
-    use tracing_subscriber::EnvFilter;
-
-    let filter = EnvFilter::try_new(filter)
-        .map_err(|error| Failure::usage(format!("--log {filter}: {error}")))?;
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_target(false)
-        .with_ansi(Style::of(&io::stderr()).is_coloured);
-    if std::env::var_os("JOURNAL_STREAM").is_some() {
-        subscriber.without_time().init();
-    } else {
-        subscriber.init();
-    }
-    Ok(())
 }

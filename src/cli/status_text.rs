@@ -43,7 +43,7 @@ fn block(router: &VirtualRouterStatus, now: Timestamp, style: Style) -> String {
     line("priority", &priority(router));
     if let Some(active) = router.active_router {
         let with = router.active_priority.map(|it| format!(", priority {it}")).unwrap_or_default();
-        let here = if router.state == State::Active { " (this node)" } else { "" };
+        let here = if router.state == Some(State::Active) { " (this node)" } else { "" };
         line("Active", &format!("{active}{with}{here}"));
     }
     let VirtualRouterStatus { adverts_sent, adverts_received, interval_ms, .. } = router;
@@ -60,12 +60,13 @@ fn block(router: &VirtualRouterStatus, now: Timestamp, style: Style) -> String {
 }
 
 fn state(router: &VirtualRouterStatus, now: Timestamp, style: Style) -> String {
-    let colour = match router.state {
-        State::Active if router.installed => Colour::Green,
+    let Some(state) = router.state else { return style.paint(Colour::Red, "unknown") };
+    let colour = match state {
+        State::Active if router.installed == Some(true) => Colour::Green,
         State::Backup => Colour::Yellow,
         State::Active | State::Initialize => Colour::Red,
     };
-    let state = style.paint(colour, &router.state.to_string());
+    let state = style.paint(colour, &state.to_string());
     match &router.last_transition {
         Some(last) => {
             let since = format!("({})", last.at);
@@ -81,9 +82,10 @@ fn state(router: &VirtualRouterStatus, now: Timestamp, style: Style) -> String {
 
 fn addresses(router: &VirtualRouterStatus) -> String {
     let place = match (router.state, router.installed) {
-        (_, true) => "on this node",
-        (State::Active, false) => "NOT on this node",
-        (State::Backup | State::Initialize, false) => "not on this node",
+        (_, Some(true)) => "on this node",
+        (Some(State::Active), Some(false)) => "NOT on this node",
+        (_, Some(false)) => "not on this node",
+        (_, None) => "unknown whether on this node",
     };
     format!("{}, {place}", list(&router.addresses))
 }
@@ -174,9 +176,19 @@ warning: memory is not locked
     }
 
     #[test]
+    fn what_is_not_known_is_not_made_up() {
+        let mut status: Status = serde_json::from_str(STATUS).unwrap();
+        let router = status.virtual_routers.first_mut().unwrap();
+        (router.state, router.installed) = (None, None);
+        let text = render(&status, Timestamp::now(), Style::PLAIN);
+        assert!(text.contains("state      unknown\n"), "{text}");
+        assert!(text.contains("10.0.0.10, unknown whether on this node"), "{text}");
+    }
+
+    #[test]
     fn what_is_wrong_stands_at_the_end() {
         let mut status: Status = serde_json::from_str(STATUS).unwrap();
-        status.virtual_routers.first_mut().unwrap().installed = false;
+        status.virtual_routers.first_mut().unwrap().installed = Some(false);
         let text = render(&status, Timestamp::now(), Style::PLAIN);
         assert!(text.contains("10.0.0.10, NOT on this node"), "{text}");
         assert!(text.contains("degraded: apiserver is Active and its addresses"), "{text}");

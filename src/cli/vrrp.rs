@@ -6,12 +6,12 @@ use std::os::fd::OwnedFd;
 use anyhow::Context;
 use rustix::net::sockopt::socket_acceptconn;
 
-use super::{VERSION, output};
+use super::{VERSION, log};
 use crate::exit::{Exit, Failure};
 
 /// Runs the VRRP process on the listening socket that is its standard input.
-pub fn run(log: &str) -> Result<Exit, Failure> {
-    output::log(log)?;
+pub fn run(filter: &str) -> Result<Exit, Failure> {
+    log::start(filter)?;
     let stdin = std::io::stdin();
     if !socket_acceptconn(&stdin).unwrap_or(false) {
         return Err(Failure::usage("`mainstay vrrp` is started by `mainstay run`"));

@@ -8,10 +8,12 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
-use vrrp::proto::{ProcessStatus, RouterStatus};
+use vrrp::proto::{Event, EventKind, ProcessStatus, RouterStatus};
+use vrrp::router::Report;
 
 use super::backoff::Backoff;
 use super::plan::Plan;
+use super::reload::ReloadError;
 use super::signals::{Asked, Signals};
 use super::stop::Stopping;
 use super::vrrp::{Happening, Vrrp};
@@ -27,7 +29,7 @@ pub enum Command {
     /// The status.
     Status(oneshot::Sender<Status>),
     /// Read the configuration again.
-    Reload(oneshot::Sender<Result<Reloaded, String>>),
+    Reload(oneshot::Sender<Result<Reloaded, ReloadError>>),
     /// Remove the addresses; refused while a VRRP process runs.
     Fence(oneshot::Sender<Result<Vec<Fencing>, String>>),
 }
@@ -72,6 +74,8 @@ pub struct Daemon {
 pub(super) struct Record {
     /// Addresses of an earlier configuration that may still be there.
     pub(super) retiring: Vips,
+    /// Addresses that a fence could not remove; each tick tries again.
+    pub(super) unremoved: Vips,
     /// What the file says.
     pub(super) saved: Vips,
     /// The address that each virtual router last advertised from.
@@ -97,6 +101,16 @@ impl Known {
         let active = self.routers.values().filter(|it| it.state == vrrp::router::State::Active);
         active.map(|it| it.name.clone()).collect()
     }
+
+    /// A virtual router has changed state.
+    pub(super) fn take(&mut self, event: &Event) {
+        if let EventKind::Router(Report::Transition { to, .. }) = &event.kind
+            && let Some(name) = &event.router
+            && let Some(router) = self.routers.get_mut(name)
+        {
+            router.state = *to;
+        }
+    }
 }
 
 /// Who waits for an answer.
@@ -112,7 +126,7 @@ pub(super) struct Pending {
     pub(super) since: Instant,
     pub(super) revision: u64,
     pub(super) outcome: Reloaded,
-    pub(super) reply: oneshot::Sender<Result<Reloaded, String>>,
+    pub(super) reply: oneshot::Sender<Result<Reloaded, ReloadError>>,
 }
 
 impl Daemon {
@@ -183,7 +197,7 @@ impl Daemon {
 
     async fn on_vrrp(&mut self, happening: Happening) {
         match happening {
-            Happening::Ended(end) => self.on_death(&end.to_string(), end.is_orderly()).await,
+            Happening::Ended(end) => self.on_end(end).await,
             Happening::Says(reply) => self.on_reply(*reply),
             Happening::LinkLost(error) => self.on_link_lost(&error).await,
             Happening::Due => self.spawn(),

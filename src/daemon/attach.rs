@@ -1,6 +1,8 @@
 //! Getting a VRRP process: the one that an earlier daemon left, or a new one.
 
 use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -8,12 +10,12 @@ use rustix::process::{Signal, pidfd_send_signal};
 use tokio::time::{Instant, timeout};
 use vrrp::proto::{self, Request};
 
-use super::actor::Daemon;
+use super::actor::{Daemon, Record};
 use super::heartbeat::Heartbeat;
 use super::sysctl::promote_secondaries;
 use super::vrrp::{Running, Stage, Vrrp};
 use crate::events::Entry;
-use crate::fence::Vips;
+use crate::fence::{Vips, move_aside};
 use crate::vrrp_process::{Greeting, Identity, Link, VrrpProcess, Welcome, greet, watch};
 
 /// How long a VRRP process that is there may take to say who it is.
@@ -62,19 +64,25 @@ impl Daemon {
     /// Starts a VRRP process; if that fails, tries again later.
     pub(super) fn spawn(&mut self) {
         self.vrrp = Vrrp::Idle;
-        // On disk before the first address is installed.
-        self.save_vips();
+        // On disk before the first address is installed: without the record nobody could remove
+        // it should both processes die.
+        if let Err(error) = self.write_vips() {
+            return self.retry(&error);
+        }
         let socket = self.options.runtime_dir.vrrp_socket();
         let process = match VrrpProcess::spawn(&socket) {
             Ok(process) => process,
             Err(error) => return self.retry(&format!("it cannot be started: {error}")),
         };
-        self.save_identity(&process);
+        if let Err(error) = self.write_identity(&process) {
+            process.discard();
+            return self.retry(&error);
+        }
         self.note(Entry::now(
             "vrrp_started",
             format!("the VRRP process is started, as process {}", process.pid()),
         ));
-        let heartbeat = Heartbeat::new(self.plan.shortest_interval());
+        let heartbeat = Heartbeat::new(self.plan.shortest_interval(), self.plan.shortest_lease());
         let mut running = Running::new(process, None, heartbeat);
         connect(&mut running, &socket);
         self.vrrp = Vrrp::Running(Box::new(running));
@@ -122,23 +130,25 @@ impl Daemon {
         self.revision += 1;
         let revision = self.revision;
         promote_secondaries(&self.plan.routers);
-        let shortest = self.plan.shortest_interval();
+        let (interval, lease) = (self.plan.shortest_interval(), self.plan.shortest_lease());
         let Some(running) = self.vrrp.running() else { return };
         for spec in &self.plan.routers {
             running.send(&Request::Router(spec.clone()));
         }
         running.send(&Request::Commit { revision });
-        running.heartbeat.set_advert_interval(shortest);
+        running.heartbeat.set_times(interval, lease);
         running.enter(Stage::Configuring);
     }
 
     fn adopt(&mut self, process: VrrpProcess, link: Link, welcome: &Welcome) {
-        self.save_identity(&process);
+        if let Err(error) = self.write_identity(&process) {
+            tracing::warn!("{error}");
+        }
         self.note(Entry::now(
             "vrrp_adopted",
             format!("taking over the VRRP process {}, version {}", process.pid(), welcome.build),
         ));
-        let heartbeat = Heartbeat::new(self.plan.shortest_interval());
+        let heartbeat = Heartbeat::new(self.plan.shortest_interval(), self.plan.shortest_lease());
         self.vrrp = Vrrp::Running(Box::new(Running::new(process, Some(link), heartbeat)));
         self.record.sources = sources_of(&self.record.retiring);
         self.save_vips();
@@ -160,12 +170,13 @@ impl Daemon {
         }
     }
 
-    /// Removes the addresses that an earlier run left.
+    /// Removes the addresses that an earlier run left. The peers have long decided.
     async fn clear_leftover(&mut self) {
         let ours = Vips::of(&self.plan.routers, &sources_of(&self.record.retiring));
         let all = ours.with(&self.record.retiring);
         let start = Instant::now();
-        let fencings = self.fencer.fence(&all, &BTreeSet::new()).await;
+        let fencings = self.fencer.fence(&all, &BTreeSet::new(), Duration::MAX).await;
+        self.record.unremoved = all.incomplete(&fencings);
         self.note_fencings(&fencings, start.elapsed(), "left by an earlier run");
         self.record.retiring = Vips::default();
     }
@@ -173,50 +184,61 @@ impl Daemon {
     fn load_vips(&self) -> Vips {
         let path = self.options.runtime_dir.vips();
         Vips::load(&path).unwrap_or_else(|error| {
-            let aside = path.with_extension("corrupt");
-            let _ = std::fs::rename(&path, &aside);
+            let aside = move_aside(&path);
             let what = format!("moved {} aside, to {}", path.display(), aside.display());
             self.note(Entry::now("state_corrupt", what).because(error.to_string()));
             Vips::default()
         })
     }
 
-    fn save_identity(&self, process: &VrrpProcess) {
+    fn write_identity(&self, process: &VrrpProcess) -> Result<(), String> {
         let path = self.options.runtime_dir.vrrp_pid();
-        let saved = process.identity().map(|identity| identity.save(&path));
-        if let Some(Err(error)) = saved {
-            tracing::warn!("cannot write {}: {error}", path.display());
+        match process.identity() {
+            Some(identity) => identity.save(&path).map_err(|error| unwritable(&path, &error)),
+            // It has ended, as will be seen.
+            None => Ok(()),
         }
     }
 
     /// Writes what has to be removed should both processes die, if it has changed.
     pub(super) fn save_vips(&mut self) {
+        if let Err(error) = self.write_vips() {
+            tracing::warn!("{error}");
+        }
+    }
+
+    fn write_vips(&mut self) -> Result<(), String> {
         let vips = self.vips();
-        if vips == self.record.saved {
-            return;
+        if vips != self.record.saved {
+            let path = self.options.runtime_dir.vips();
+            vips.save(&path).map_err(|error| unwritable(&path, &error))?;
+            self.record.saved = vips;
         }
-        let path = self.options.runtime_dir.vips();
-        match vips.save(&path) {
-            Ok(()) => self.record.saved = vips,
-            Err(error) => tracing::warn!("cannot write {}: {error}", path.display()),
-        }
+        Ok(())
     }
 
     /// What has to be removed should the VRRP process die.
     pub(super) fn vips(&self) -> Vips {
-        Vips::of(&self.plan.routers, &self.record.sources).with(&self.record.retiring)
+        let Record { retiring, unremoved, sources, .. } = &self.record;
+        Vips::of(&self.plan.routers, sources).with(retiring).with(unremoved)
     }
 }
 
-fn connect(running: &mut Running, socket: &std::path::Path) {
+fn connect(running: &mut Running, socket: &Path) {
     match Link::connect(socket) {
         Ok(link) => {
             running.link = Some(link);
+            running.heartbeat.reset();
             running.enter(Stage::Greeting);
             running.send(&Request::Hello { version: proto::VERSION });
         }
         Err(error) => tracing::debug!("cannot connect to the VRRP process: {error}"),
     }
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> String {
+    let directory = path.parent().unwrap_or(path);
+    format!("cannot write {}: {error}: free space in {}", path.display(), directory.display())
 }
 
 fn sources_of(vips: &Vips) -> std::collections::BTreeMap<String, std::net::IpAddr> {

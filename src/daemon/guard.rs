@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use vrrp::proto::Request;
+use vrrp::proto::{Event, Reply, Request};
 
 use super::actor::{Daemon, Known};
 use super::heartbeat::{self, Verdict};
@@ -13,7 +13,7 @@ use super::stop::Stopping;
 use super::vrrp::{Stage, Vrrp};
 use crate::events::{Entry, list};
 use crate::fence::{Fencing, Vips};
-use crate::vrrp_process::LinkError;
+use crate::vrrp_process::{End, LinkError};
 
 /// How long a VRRP process may take to say who it is.
 const GREETING_PATIENCE: Duration = Duration::from_secs(5);
@@ -27,6 +27,7 @@ impl Daemon {
     pub(super) async fn on_tick(&mut self, scheduled: Instant) {
         let now = Instant::now();
         self.give_up_waiting(now);
+        self.fence_again().await;
         if let Stopping::Ending { deadline } = self.stopping
             && now >= deadline
         {
@@ -35,7 +36,7 @@ impl Daemon {
         let Some(running) = self.vrrp.running() else { return };
         if let Some(killed) = running.killed {
             if now.saturating_duration_since(killed) >= KILL_PATIENCE {
-                self.on_death("it was killed and does not end", false).await;
+                self.on_death("it was killed and does not end", Vec::new()).await;
             }
             return;
         }
@@ -54,16 +55,29 @@ impl Daemon {
                     self.kill("it does not say who it is").await;
                 }
             }
-            Stage::Configuring | Stage::Serving => match running.heartbeat.tick(scheduled, now) {
-                Verdict::Ping(seq) => {
-                    running.send(&Request::Ping { seq });
-                    self.refresh(now);
+            Stage::Configuring | Stage::Serving => {
+                let mut verdict = running.heartbeat.tick(scheduled, now);
+                if let Verdict::Dead(_) = verdict {
+                    // Its answers may be waiting for a daemon that was slow.
+                    verdict = self.hear_and_judge(scheduled, now).unwrap_or(verdict);
                 }
-                Verdict::Dead(silent) => {
-                    self.kill(&format!("it has not answered for {silent:.1?}")).await;
+                match verdict {
+                    Verdict::Ping(seq) => {
+                        self.vrrp.send(&Request::Ping { seq });
+                        self.refresh(now);
+                    }
+                    Verdict::Dead(silent) => {
+                        self.kill(&format!("it has not answered for {silent:.1?}")).await;
+                    }
                 }
-            },
+            }
         }
+    }
+
+    fn hear_and_judge(&mut self, scheduled: Instant, now: Instant) -> Option<Verdict> {
+        let said = self.vrrp.running()?.drain();
+        said.into_iter().for_each(|reply| self.on_reply(reply));
+        Some(self.vrrp.running()?.heartbeat.tick(scheduled, now))
     }
 
     /// Whether a VRRP process is alive, being replaced or not needed.
@@ -91,6 +105,7 @@ impl Daemon {
             return tracing::debug!("{error}");
         }
         // Its end follows; in the course of a stop it may be an orderly one.
+        running.process.kill();
         running.killed = Some(Instant::now());
         if let Stopping::No | Stopping::Asking(_) = self.stopping {
             self.fence_at_once("the VRRP process died").await;
@@ -107,23 +122,43 @@ impl Daemon {
         running.process.kill();
         running.killed = Some(Instant::now());
         running.link = None;
-        self.note(Entry::now("vrrp_killed", "killed the VRRP process").because(why));
         self.fence_at_once(why).await;
+        self.note(Entry::now("vrrp_killed", "killed the VRRP process").because(why));
     }
 
     /// Fences before the process has quite ended.
     async fn fence_at_once(&mut self, why: &str) {
-        let active = self.known.active();
+        let active = self.active();
         self.fence(&active, why).await;
         // The peers are told: once it has ended, only an address that is still there counts.
         self.known = Known::default();
     }
 
-    /// The VRRP process has ended: its addresses go first, everything else comes after.
-    pub(super) async fn on_death(&mut self, how: &str, is_orderly: bool) {
-        // In order, it has told the peers itself.
-        let active = if is_orderly { BTreeSet::new() } else { self.known.active() };
+    /// The VRRP process has ended. What it said last may still wait: whether it was Active, and
+    /// whether it has told the peers itself.
+    pub(super) async fn on_end(&mut self, end: End) {
+        let mut last_events = Vec::new();
+        if let Some(running) = self.vrrp.running() {
+            running.said_bye |= end.is_orderly();
+            for reply in running.drain() {
+                match reply {
+                    Reply::Bye => running.said_bye = true,
+                    Reply::Event(event) => {
+                        self.known.take(&event);
+                        last_events.push(event);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        self.on_death(&end.to_string(), last_events).await;
+    }
+
+    /// The VRRP process is dead: its addresses go first, everything else comes after.
+    async fn on_death(&mut self, how: &str, last_events: Vec<Event>) {
+        let active = self.active();
         self.fence(&active, &format!("the VRRP process died: {how}")).await;
+        last_events.into_iter().for_each(|event| self.note(Entry::from(event)));
         self.forget();
         if let Stopping::Ending { .. } = self.stopping {
             self.vrrp = Vrrp::Idle;
@@ -136,12 +171,47 @@ impl Daemon {
         self.retry(how);
     }
 
+    /// The virtual routers that the peers may believe to be Active here. None after an orderly
+    /// end: it has told them itself.
+    fn active(&self) -> BTreeSet<String> {
+        match &self.vrrp {
+            Vrrp::Running(running) if running.said_bye => BTreeSet::new(),
+            _ => self.known.active(),
+        }
+    }
+
     /// Removes all addresses and tells the peers.
-    async fn fence(&self, active: &BTreeSet<String>, why: &str) -> Vec<Fencing> {
+    async fn fence(&mut self, active: &BTreeSet<String>, why: &str) -> Vec<Fencing> {
         let start = Instant::now();
-        let fencings = self.fencer.fence(&self.vips(), active).await;
+        let silent = match &self.vrrp {
+            Vrrp::Running(running) => running.silence(start),
+            // Dead for some time: the peers have decided.
+            Vrrp::Idle | Vrrp::Waiting { .. } => Duration::MAX,
+        };
+        let vips = self.vips();
+        let fencings = self.fencer.fence(&vips, active, silent).await;
+        self.record.unremoved = vips.incomplete(&fencings);
         self.note_fencings(&fencings, start.elapsed(), why);
         fencings
+    }
+
+    /// Tries to remove what a fence had to leave behind.
+    async fn fence_again(&mut self) {
+        if self.record.unremoved.is_empty() {
+            return;
+        }
+        let vips = match &self.vrrp {
+            // It removes by itself what it finds of its own addresses, or has them rightly.
+            Vrrp::Running(_) => self.record.unremoved.apart_from(&self.plan.routers),
+            Vrrp::Idle | Vrrp::Waiting { .. } => self.record.unremoved.clone(),
+        };
+        let start = Instant::now();
+        let fencings = self.fencer.fence(&vips, &BTreeSet::new(), Duration::MAX).await;
+        self.record.unremoved = vips.incomplete(&fencings);
+        // That it still fails is known; and said by the status.
+        let done: Vec<_> = fencings.into_iter().filter(|it| !it.is_incomplete()).collect();
+        self.note_fencings(&done, start.elapsed(), "tried again");
+        self.save_vips();
     }
 
     /// `vip fence`, while this daemon runs.
@@ -153,21 +223,20 @@ impl Daemon {
                 running.process.pid()
             ));
         }
-        let active = self.known.active();
-        Ok(self.fence(&active, "asked for").await)
+        Ok(self.fence(&BTreeSet::new(), "asked for").await)
     }
 
     /// Records what a fence did.
     pub(super) fn note_fencings(&self, fencings: &[Fencing], took: Duration, why: &str) {
         for fencing in fencings.iter().filter(|fencing| !fencing.is_idle()) {
-            let Fencing { router, interface, removed, released, errors } = fencing;
+            let Fencing { router, interface, removed, released, .. } = fencing;
             let told = if *released { ", told the peers (priority 0)" } else { "" };
             let what = match removed.as_slice() {
                 [] => format!("no address was left on {interface}{told}"),
                 _ => format!("removed {} from {interface} in {took:.1?}{told}", list(removed)),
             };
             self.note(Entry::now("fenced", what).of(router).because(why));
-            for error in errors {
+            for error in fencing.all_errors() {
                 self.note(Entry::now("fence_failed", error.clone()).of(router));
             }
         }

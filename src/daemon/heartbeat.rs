@@ -6,7 +6,8 @@ use tokio::time::Instant;
 
 /// How often the VRRP process is asked.
 pub const INTERVAL: Duration = Duration::from_millis(250);
-/// It may be silent this long, or three advertisement intervals if that is more.
+/// It may be silent this long, or three advertisement intervals or two thirds of the lease if that
+/// is more: answers pass its keeper, which may wait for the kernel while advertisements go on.
 const SHORTEST_PATIENCE: Duration = Duration::from_secs(1);
 /// A tick later than this says that the daemon stood still, and proves nothing about the other.
 const STALL: Duration = Duration::from_millis(100);
@@ -30,14 +31,14 @@ pub enum Verdict {
 }
 
 impl Heartbeat {
-    /// A VRRP process whose shortest advertisement interval is `advert_interval`.
-    pub fn new(advert_interval: Option<Duration>) -> Self {
-        Self { patience: patience(advert_interval), last_ping: 0, waiting_since: None }
+    /// A VRRP process with these shortest advertisement interval and lease.
+    pub fn new(advert_interval: Option<Duration>, lease: Option<Duration>) -> Self {
+        Self { patience: patience(advert_interval, lease), last_ping: 0, waiting_since: None }
     }
 
-    /// The shortest advertisement interval has changed.
-    pub fn set_advert_interval(&mut self, advert_interval: Option<Duration>) {
-        self.patience = patience(advert_interval);
+    /// The shortest advertisement interval or lease may have changed.
+    pub fn set_times(&mut self, advert_interval: Option<Duration>, lease: Option<Duration>) {
+        self.patience = patience(advert_interval, lease);
     }
 
     /// To be called each [`INTERVAL`]: at `now`, when it was to be called at `scheduled`.
@@ -66,6 +67,16 @@ impl Heartbeat {
         }
     }
 
+    /// Counts anew: what was asked on a connection that is lost stays unanswered.
+    pub fn reset(&mut self) {
+        self.waiting_since = None;
+    }
+
+    /// How long an answer has been missing; zero if none is.
+    pub fn silence(&self, now: Instant) -> Duration {
+        self.waiting_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
+    }
+
     /// Since when an answer has been missing.
     pub fn waiting_since(&self) -> Option<Instant> {
         self.waiting_since
@@ -77,8 +88,13 @@ impl Heartbeat {
     }
 }
 
-fn patience(advert_interval: Option<Duration>) -> Duration {
-    advert_interval.map_or(SHORTEST_PATIENCE, |interval| SHORTEST_PATIENCE.max(interval * 3))
+/// The longest that a long lease makes it wait.
+const LONGEST_FOR_LEASE: Duration = Duration::from_secs(5);
+
+fn patience(advert_interval: Option<Duration>, lease: Option<Duration>) -> Duration {
+    let intervals = advert_interval.map(|interval| interval * 3);
+    let lease = lease.map(|lease| (lease * 2 / 3).min(LONGEST_FOR_LEASE));
+    intervals.into_iter().chain(lease).fold(SHORTEST_PATIENCE, Duration::max)
 }
 
 #[cfg(test)]
@@ -92,7 +108,7 @@ mod tests {
     #[test]
     fn a_process_that_answers_is_asked_again() {
         let mut now = Instant::now();
-        let mut heartbeat = Heartbeat::new(None);
+        let mut heartbeat = Heartbeat::new(None, None);
         for seq in 1..100 {
             assert_eq!(tick(&mut heartbeat, now), Verdict::Ping(seq));
             heartbeat.pong(seq, now);
@@ -103,7 +119,7 @@ mod tests {
     #[test]
     fn a_second_of_silence_is_death() {
         let start = Instant::now();
-        let mut heartbeat = Heartbeat::new(Some(Duration::from_millis(10)));
+        let mut heartbeat = Heartbeat::new(Some(Duration::from_millis(10)), None);
         for n in 0..4 {
             assert_eq!(tick(&mut heartbeat, start + INTERVAL * n), Verdict::Ping(u64::from(n) + 1));
         }
@@ -114,9 +130,21 @@ mod tests {
     }
 
     #[test]
+    fn a_new_connection_counts_anew() {
+        let start = Instant::now();
+        let mut heartbeat = Heartbeat::new(None, None);
+        tick(&mut heartbeat, start);
+        let end = start + Duration::from_secs(1);
+        assert_eq!(heartbeat.silence(end), Duration::from_secs(1));
+        heartbeat.reset();
+        assert_eq!(heartbeat.silence(end), Duration::ZERO);
+        assert_eq!(tick(&mut heartbeat, end), Verdict::Ping(2));
+    }
+
+    #[test]
     fn three_advertisement_intervals_are_waited_for() {
         let start = Instant::now();
-        let mut heartbeat = Heartbeat::new(Some(Duration::from_secs(1)));
+        let mut heartbeat = Heartbeat::new(Some(Duration::from_secs(1)), None);
         tick(&mut heartbeat, start);
         assert_eq!(tick(&mut heartbeat, start + Duration::from_millis(2900)), Verdict::Ping(2));
         let end = start + Duration::from_secs(3);
@@ -124,9 +152,17 @@ mod tests {
     }
 
     #[test]
+    fn two_thirds_of_the_lease_are_waited_for() {
+        let heartbeat = Heartbeat::new(None, Some(Duration::from_secs(3)));
+        assert_eq!(heartbeat.patience(), Duration::from_secs(2));
+        let heartbeat = Heartbeat::new(None, Some(Duration::from_secs(1)));
+        assert_eq!(heartbeat.patience(), SHORTEST_PATIENCE);
+    }
+
+    #[test]
     fn a_daemon_that_stood_still_blames_nobody() {
         let start = Instant::now();
-        let mut heartbeat = Heartbeat::new(None);
+        let mut heartbeat = Heartbeat::new(None, None);
         tick(&mut heartbeat, start);
         let late = start + Duration::from_secs(60);
         assert_eq!(heartbeat.tick(start + INTERVAL, late), Verdict::Ping(2));
@@ -140,7 +176,7 @@ mod tests {
     #[test]
     fn an_answer_to_an_older_ping_is_a_sign_of_life_too() {
         let start = Instant::now();
-        let mut heartbeat = Heartbeat::new(None);
+        let mut heartbeat = Heartbeat::new(None, None);
         tick(&mut heartbeat, start);
         tick(&mut heartbeat, start + Duration::from_millis(900));
         heartbeat.pong(1, start + Duration::from_millis(900));

@@ -12,7 +12,7 @@ mod attach;
 mod backoff;
 mod guard;
 mod heartbeat;
-mod lock;
+pub mod lock;
 mod plan;
 mod privileges;
 mod reload;
@@ -21,13 +21,13 @@ mod report;
 mod signals;
 mod stop;
 mod sysctl;
-mod systemd;
+pub mod systemd;
 mod vrrp;
 
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Context;
 use rustix::process::setpriority_process;
@@ -36,14 +36,15 @@ use tokio::sync::mpsc;
 
 use actor::Daemon;
 pub use actor::{Command, Reloaded};
-pub use lock::held_by;
-use lock::{Lock, LockError};
+pub use lock::{Lock, LockError};
 pub use plan::{Plan, Shown};
+pub use reload::ReloadError;
 
 use crate::config::{self, NodeName};
 use crate::events::Log;
 use crate::exit::{Exit, Failure};
 use crate::runtime_dir::RuntimeDir;
+use crate::timestamp::Timestamp;
 use crate::{api, cli};
 
 /// What the daemon is asked to do.
@@ -59,8 +60,6 @@ pub struct Options {
     pub state_dir: PathBuf,
 }
 
-/// How long a lock that is held is tried again: a fence holds it for some milliseconds.
-const LOCK_PATIENCE: Duration = Duration::from_millis(500);
 /// How many requests of the API may wait.
 const MAX_COMMANDS: usize = 64;
 /// The guard has to come first when the VRRP process dies on a busy node.
@@ -75,6 +74,7 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
     let plan = Plan::of(&config, &options.node).map_err(Failure::usage)?;
     privileges::check().map_err(Failure::usage)?;
     make_directory(options.runtime_dir.path(), 0o755)?;
+    options.runtime_dir.check().map_err(Failure::usage)?;
     make_directory(&options.state_dir, 0o700)?;
     let _lock = acquire(&options.runtime_dir.lock())?;
     // A nicety: without it the guard is only slower on a busy node.
@@ -89,7 +89,7 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
 
 async fn serve(options: Options, plan: Plan) -> anyhow::Result<Exit> {
     let (commands, requests) = mpsc::channel(MAX_COMMANDS);
-    let log = Log::new();
+    let log = Log::new(Timestamp::now());
     let api_socket = options.runtime_dir.api_socket();
     let listener = listen(&api_socket)
         .with_context(|| format!("cannot listen on {}", api_socket.display()))?;
@@ -117,10 +117,12 @@ fn make_directory(path: &Path, mode: u32) -> anyhow::Result<()> {
 fn acquire(path: &Path) -> Result<Lock, Failure> {
     let start = Instant::now();
     loop {
-        match Lock::acquire(path) {
+        match Lock::acquire(path, lock::Role::Daemon) {
             Ok(lock) => return Ok(lock),
-            Err(LockError::Held(_)) if start.elapsed() < LOCK_PATIENCE => {
-                std::thread::sleep(Duration::from_millis(20));
+            Err(LockError::Held(holder))
+                if holder.role == lock::Role::Fence && start.elapsed() < lock::PATIENCE =>
+            {
+                std::thread::sleep(lock::RETRY);
             }
             Err(error) => return Err(Failure::new(Exit::Failed, error.to_string())),
         }

@@ -28,6 +28,11 @@ impl Plan {
         self.routers.iter().map(|spec| spec.config.interval.duration()).min()
     }
 
+    /// The shortest lease; `None` if there is none.
+    pub fn shortest_lease(&self) -> Option<std::time::Duration> {
+        self.routers.iter().filter_map(|spec| spec.config.lease).map(|lease| lease.duration()).min()
+    }
+
     /// What changes when this plan gives way to `next`, one sentence each.
     pub fn differences(&self, next: &Self) -> Vec<String> {
         let mut found = Vec::new();

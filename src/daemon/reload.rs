@@ -9,12 +9,34 @@ use tokio::time::Instant;
 use super::actor::{Daemon, Pending, Reloaded};
 use super::plan::Plan;
 use super::systemd;
-use super::vrrp::Vrrp;
+use super::vrrp::{Stage, Vrrp};
 use crate::config;
 use crate::events::Entry;
 
 /// How long the VRRP process may take to confirm.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Why a reload did not succeed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReloadError {
+    /// The file is wrong; the older configuration stays in force.
+    #[error("{0}")]
+    Wrong(String),
+    /// The file is right, and the VRRP process has not taken it.
+    #[error("the configuration is right and not in force yet: {0}: see `mainstay status`")]
+    NotInForce(&'static str),
+}
+
+/// When a configuration that was read comes into force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Force {
+    /// Now: there is nothing to run.
+    Now,
+    /// Once the VRRP process confirms this revision or a later one.
+    With(u64),
+    /// Not before the VRRP process is replaced.
+    Never,
+}
 
 impl Daemon {
     /// Reads the file and puts it in force; if it is wrong, what was in force stays.
@@ -35,14 +57,31 @@ impl Daemon {
     }
 
     /// Reloads and answers once the VRRP process has confirmed.
-    pub(super) fn answer_reload(&mut self, reply: oneshot::Sender<Result<Reloaded, String>>) {
+    pub(super) fn answer_reload(&mut self, reply: oneshot::Sender<Result<Reloaded, ReloadError>>) {
+        let outcome = match self.reload() {
+            Err(error) => Err(ReloadError::Wrong(error)),
+            Ok(outcome) => match self.comes_into_force() {
+                Force::Now => Ok(outcome),
+                Force::Never => Err(ReloadError::NotInForce(
+                    "the VRRP process is of another version and keeps what it has",
+                )),
+                Force::With(revision) => {
+                    let since = Instant::now();
+                    return self.waiting.reload.push(Pending { since, revision, outcome, reply });
+                }
+            },
+        };
         // Whoever asked may have gone: then nobody needs the answer.
-        match self.reload() {
-            Ok(outcome) if self.vrrp.is_attached() => {
-                let (since, revision) = (Instant::now(), self.revision);
-                self.waiting.reload.push(Pending { since, revision, outcome, reply });
-            }
-            outcome => drop(reply.send(outcome)),
+        let _ = reply.send(outcome);
+    }
+
+    fn comes_into_force(&self) -> Force {
+        match &self.vrrp {
+            Vrrp::Idle => Force::Now,
+            Vrrp::Running(running) if running.stage == Stage::Foreign => Force::Never,
+            _ if self.vrrp.is_attached() => Force::With(self.revision),
+            // Sent under the next number as soon as there is somebody to send it to.
+            Vrrp::Running(_) | Vrrp::Waiting { .. } => Force::With(self.revision + 1),
         }
     }
 
@@ -57,9 +96,8 @@ impl Daemon {
     pub(super) fn give_up_reloads(&mut self, now: Instant) {
         let is_old = |it: &mut Pending| now.saturating_duration_since(it.since) >= PATIENCE;
         for pending in self.waiting.reload.extract_if(.., is_old) {
-            let error = "the configuration is right, but the VRRP process has not confirmed it: \
-                         see `mainstay status`";
-            let _ = pending.reply.send(Err(error.to_owned()));
+            let error = ReloadError::NotInForce("the VRRP process has not confirmed it");
+            let _ = pending.reply.send(Err(error));
         }
     }
 
@@ -76,9 +114,13 @@ impl Daemon {
         self.save_vips();
         match &self.vrrp {
             Vrrp::Running(_) if self.vrrp.is_attached() => self.configure(),
-            Vrrp::Idle if !self.plan.routers.is_empty() => self.spawn(),
             // Sent when there is somebody to send it to.
-            _ => {}
+            Vrrp::Running(_) => {}
+            Vrrp::Idle | Vrrp::Waiting { .. } if self.plan.routers.is_empty() => {
+                self.vrrp = Vrrp::Idle;
+            }
+            // The new file may be what the process needs: no use in waiting.
+            Vrrp::Idle | Vrrp::Waiting { .. } => self.spawn(),
         }
         Reloaded { changes }
     }

@@ -37,7 +37,11 @@ impl Daemon {
             Reply::Status(status) => self.on_status(status),
             Reply::Event(event) => self.on_event(event),
             // Its end follows.
-            Reply::Bye => tracing::debug!("the VRRP process says good-bye"),
+            Reply::Bye => {
+                if let Some(running) = self.vrrp.running() {
+                    running.said_bye = true;
+                }
+            }
         }
     }
 
@@ -104,17 +108,12 @@ impl Daemon {
     }
 
     fn on_event(&mut self, event: Event) {
-        let matters = match &event.kind {
-            EventKind::Router(Report::Transition { to, .. }) => {
-                let name = event.router.as_deref().unwrap_or_default();
-                if let Some(router) = self.known.routers.get_mut(name) {
-                    router.state = *to;
-                }
-                true
-            }
-            EventKind::Interface { .. } | EventKind::Router(Report::Installed) => true,
-            _ => false,
-        };
+        self.known.take(&event);
+        let matters = matches!(
+            event.kind,
+            EventKind::Interface { .. }
+                | EventKind::Router(Report::Transition { .. } | Report::Installed)
+        );
         self.note(Entry::from(event));
         if matters {
             self.ask_status();

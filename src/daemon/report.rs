@@ -8,13 +8,15 @@ use tokio::time::Instant;
 use vrrp::router::State;
 
 use super::actor::Daemon;
-use super::systemd;
-use super::vrrp::{Stage, Vrrp};
+use super::vrrp::{OVERDUE, Stage, Vrrp};
+use super::{heartbeat, systemd};
 use crate::cli;
+use crate::events::list;
 use crate::status::{ConfigStatus, Status, VirtualRouterStatus, VrrpStatus};
 
-/// After this long a status is answered from memory.
-const PATIENCE: Duration = Duration::from_millis(250);
+/// After this long a status is answered from memory: by then a VRRP process that hangs owes the
+/// answer to a ping too.
+const PATIENCE: Duration = OVERDUE.saturating_add(heartbeat::INTERVAL);
 /// No longer text is shown by `systemctl status`.
 const MAX_SHOWN: usize = 200;
 
@@ -87,22 +89,29 @@ impl Daemon {
                 let problem = Some(format!("{why}; it is being started again"));
                 VrrpStatus { restarts, problem, ..VrrpStatus::default() }
             }
-            Vrrp::Running(running) => VrrpStatus {
-                pid: Some(running.process.pid()),
-                version: running.build.clone(),
-                attached: self.vrrp.is_attached(),
-                restarts,
-                problem: match running.stage {
-                    _ if running.killed.is_some() => Some("it is being killed".to_owned()),
-                    Stage::Foreign => Some(
-                        "it speaks other messages than this daemon, and goes on with the \
-                         configuration it has"
-                            .to_owned(),
-                    ),
-                    Stage::Greeting => Some("it has not answered yet".to_owned()),
-                    Stage::Configuring | Stage::Serving => None,
-                },
-            },
+            Vrrp::Running(running) => {
+                let overdue = running.overdue(Instant::now());
+                VrrpStatus {
+                    pid: Some(running.process.pid()),
+                    version: running.build.clone(),
+                    attached: self.vrrp.is_attached() && overdue.is_none(),
+                    restarts,
+                    problem: match running.stage {
+                        _ if running.killed.is_some() => Some("it is being killed".to_owned()),
+                        Stage::Foreign => Some(
+                            "it speaks other messages than this daemon, and goes on with the \
+                             configuration it has"
+                                .to_owned(),
+                        ),
+                        Stage::Greeting => Some("it has not answered yet".to_owned()),
+                        Stage::Configuring | Stage::Serving => overdue.map(|silence| {
+                            format!(
+                                "it has not answered for {silence:.1?}; what follows is from before"
+                            )
+                        }),
+                    },
+                }
+            }
         }
     }
 
@@ -111,6 +120,8 @@ impl Daemon {
         let problem = vrrp.problem.as_deref().unwrap_or("the VRRP process has not reported it yet");
         let status = |spec: &vrrp::proto::RouterSpec| match self.known.routers.get(&spec.name) {
             Some(known) => VirtualRouterStatus::from(known),
+            // What a process does that this daemon cannot talk to, nobody knows.
+            None if vrrp.pid.is_some() => VirtualRouterStatus::unknown(spec, problem),
             None => VirtualRouterStatus::absent(spec, problem),
         };
         self.plan.routers.iter().map(status).collect()
@@ -127,6 +138,13 @@ impl Daemon {
                  force"
                     .into(),
             );
+        }
+        for vip in self.record.unremoved.iter() {
+            warnings.push(format!(
+                "{} may still be on {}: the kernel does not remove it; trying again",
+                list(vip.addresses.as_slice()),
+                vip.interface
+            ));
         }
         if let Some(process) = &self.known.process {
             warnings.extend(process.warnings.iter().cloned());

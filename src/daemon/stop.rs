@@ -98,11 +98,15 @@ impl Daemon {
         }
     }
 
-    /// The VRRP process has ended and its addresses are gone.
+    /// The VRRP process has ended and its addresses are gone. If some are not, their record stays
+    /// for `mainstay vip fence` and the next daemon.
     pub(super) fn finish(&mut self) {
         let directory = &self.options.runtime_dir;
-        for path in [directory.vips(), directory.vrrp_socket(), directory.vrrp_pid()] {
+        for path in [directory.vrrp_socket(), directory.vrrp_pid()] {
             remove(&path);
+        }
+        if self.record.unremoved.is_empty() {
+            remove(&directory.vips());
         }
         self.note(Entry::now("stopped", "the daemon exits"));
         self.stopping = Stopping::Done;

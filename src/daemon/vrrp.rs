@@ -1,10 +1,15 @@
 //! The VRRP process as the daemon holds it.
 
+use std::time::Duration;
+
 use tokio::time::{Instant, sleep_until};
 use vrrp::proto::{Reply, Request};
 
-use super::heartbeat::Heartbeat;
+use super::heartbeat::{self, Heartbeat};
 use crate::vrrp_process::{End, Link, LinkError, VrrpProcess};
+
+/// An answer that takes longer than this is not as usual.
+pub const OVERDUE: Duration = heartbeat::INTERVAL.saturating_mul(2);
 
 /// Whether a VRRP process runs.
 #[derive(Debug)]
@@ -41,6 +46,8 @@ pub struct Running {
     pub started: Instant,
     /// When it was killed, if it was.
     pub killed: Option<Instant>,
+    /// Whether it said that all addresses are withdrawn and all peers told.
+    pub said_bye: bool,
 }
 
 /// How far the conversation with a VRRP process is.
@@ -93,10 +100,7 @@ impl Vrrp {
     /// Whether a process runs that takes requests of this version.
     pub fn is_attached(&self) -> bool {
         match self {
-            Self::Running(running) => {
-                running.link.is_some()
-                    && matches!(running.stage, Stage::Configuring | Stage::Serving)
-            }
+            Self::Running(running) => running.link.is_some() && running.is_talking(),
             Self::Idle | Self::Waiting { .. } => false,
         }
     }
@@ -122,6 +126,7 @@ impl Running {
             heartbeat,
             started: now,
             killed: None,
+            said_bye: false,
         }
     }
 
@@ -131,13 +136,38 @@ impl Running {
         self.since = Instant::now();
     }
 
-    /// Sends a request. A connection that breaks is given up, and made anew by the next tick.
+    /// Sends a request. Of a connection that is broken, [`Running::next`] tells: what came before
+    /// can still be read.
     pub fn send(&mut self, request: &Request) {
-        let Some(link) = &mut self.link else { return };
-        if let Err(error) = link.send(request) {
+        if let Some(link) = &mut self.link
+            && let Err(error) = link.send(request)
+        {
             tracing::debug!("{error}");
-            self.link = None;
         }
+    }
+
+    /// What it has said and nobody has read.
+    pub fn drain(&mut self) -> Vec<Reply> {
+        self.link.as_mut().map(Link::drain).unwrap_or_default()
+    }
+
+    /// How long it has been silent, as far as this daemon can tell.
+    pub fn silence(&self, now: Instant) -> Duration {
+        match self.stage {
+            Stage::Greeting => now.saturating_duration_since(self.since),
+            Stage::Configuring | Stage::Serving => self.heartbeat.silence(now),
+            Stage::Foreign => Duration::ZERO,
+        }
+    }
+
+    /// How long it has owed an answer, if that is longer than it ever takes.
+    pub fn overdue(&self, now: Instant) -> Option<Duration> {
+        let silence = self.silence(now);
+        (self.is_talking() && silence >= OVERDUE).then_some(silence)
+    }
+
+    fn is_talking(&self) -> bool {
+        matches!(self.stage, Stage::Configuring | Stage::Serving)
     }
 
     async fn next(&mut self) -> Happening {

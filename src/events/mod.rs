@@ -17,7 +17,8 @@ pub const KEPT: usize = 1024;
 /// Something that happened, as `events` prints it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// Rises by one with each event, from 1 when the daemon starts.
+    /// Rises by one with each event. A daemon begins with the milliseconds since 1970, so that
+    /// its numbers are above those of the daemon before it.
     pub seq: u64,
     /// When.
     pub at: Timestamp,
@@ -120,16 +121,18 @@ pub struct Log {
     newest: watch::Sender<u64>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Ring {
     records: VecDeque<Record>,
     newest: u64,
 }
 
 impl Log {
-    /// An empty log.
-    pub fn new() -> Self {
-        Self { ring: Arc::default(), newest: watch::Sender::new(0) }
+    /// An empty log of a daemon that starts at `start`.
+    pub fn new(start: Timestamp) -> Self {
+        let newest = start.unix_millis();
+        let ring = Ring { records: VecDeque::new(), newest };
+        Self { ring: Arc::new(Mutex::new(ring)), newest: watch::Sender::new(newest) }
     }
 
     /// Adds an event and gives it the next number.
@@ -178,13 +181,13 @@ mod tests {
 
     #[test]
     fn the_log_keeps_the_newest_and_numbers_all() {
-        let log = Log::new();
+        let log = Log::new(Timestamp::from_unix_nanos(5_000_000));
         for n in 0..KEPT + 10 {
             log.push(Entry::now("test", n.to_string()));
         }
         let kept = log.after(0);
         assert_eq!(kept.len(), KEPT);
-        assert_eq!(kept.first().unwrap().seq, 11);
+        assert_eq!(kept.first().unwrap().seq, 16);
         assert_eq!(kept.last().unwrap().what, (KEPT + 9).to_string());
         assert_eq!(log.after(kept.last().unwrap().seq), []);
         assert_eq!(*log.subscribe().borrow(), kept.last().unwrap().seq);
@@ -192,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_line_says_when_who_what_why() {
-        let log = Log::new();
+        let log = Log::new(Timestamp::now());
         let at = Timestamp::from_unix_nanos(1_700_000_000_123_000_000);
         let entry = Entry::now("transition", "Backup -> Active").of("api").because("silence");
         log.push(Entry { at, ..entry });

@@ -71,9 +71,12 @@ fn say(kind: &EventKind) -> Said {
             said("interface_down", format!("the interface {interface} cannot be used"))
                 .because(problem)
         }
+        EventKind::NotRun { error } => {
+            said("not_run", "the virtual router is not run").because(error)
+        }
         EventKind::StaleRemoved { interface, addresses } => {
             said("stale_removed", format!("removed {} from {interface}", list(addresses)))
-                .because("left by an earlier run")
+                .because("left by an earlier run, or added by another program")
         }
     }
 }

@@ -7,6 +7,7 @@ mod vips;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use vrrp::config::Checksum;
@@ -14,7 +15,7 @@ use vrrp::linux::farewell;
 use vrrp::linux::fence::{Fence, FenceOutcome, Fenced};
 use vrrp::wire::{ChecksumForm, GROUP_V4, MAX_IPV4_LEN, Outgoing};
 
-pub use vips::{Vip, Vips};
+pub use vips::{Vip, Vips, move_aside};
 
 /// What was done about one virtual router.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,14 +28,27 @@ pub struct Fencing {
     pub removed: Vec<IpAddr>,
     /// Whether the peers were told with an advertisement of priority 0.
     pub released: bool,
-    /// What went wrong.
+    /// Why addresses may still be there.
     pub errors: Vec<String>,
+    /// Why the peers were not told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub untold: Option<String>,
 }
 
 impl Fencing {
     /// Whether there was nothing to do.
     pub fn is_idle(&self) -> bool {
-        self.removed.is_empty() && !self.released && self.errors.is_empty()
+        self.removed.is_empty() && !self.released && self.all_errors().next().is_none()
+    }
+
+    /// Whether an address may still be there.
+    pub fn is_incomplete(&self) -> bool {
+        !self.errors.is_empty()
+    }
+
+    /// All that went wrong.
+    pub fn all_errors(&self) -> impl Iterator<Item = &String> {
+        self.errors.iter().chain(&self.untold)
     }
 }
 
@@ -52,15 +66,25 @@ impl Fencer {
 
     /// Removes all addresses of `vips`, then sends priority 0 for each virtual router that lost
     /// one or whose name is in `active`, so that its peers wait Skew_Time only.
-    pub async fn fence(&self, vips: &Vips, active: &BTreeSet<String>) -> Vec<Fencing> {
+    ///
+    /// `silent` is how long the VRRP process has advertised nothing. Peers that have waited for
+    /// three intervals decide by themselves: priority 0 would then question the Active that they
+    /// have found (RFC 9568, 6.4.2).
+    pub async fn fence(
+        &self,
+        vips: &Vips,
+        active: &BTreeSet<String>,
+        silent: Duration,
+    ) -> Vec<Fencing> {
         let mut fencings = self.remove(vips).await;
         for (vip, fencing) in vips.iter().zip(&mut fencings) {
-            if fencing.removed.is_empty() && !active.contains(&vip.router) {
+            let was_active = !fencing.removed.is_empty() || active.contains(&vip.router);
+            if !was_active || !is_awaited(vip, silent) {
                 continue;
             }
             match release(vip) {
                 Ok(()) => fencing.released = true,
-                Err(error) => fencing.errors.push(error),
+                Err(error) => fencing.untold = Some(error),
             }
         }
         fencings
@@ -98,6 +122,12 @@ impl Fencer {
             })
             .collect()
     }
+}
+
+/// Whether the peers still wait for the next advertisement. Their Active_Down_Interval is three
+/// intervals and their own Skew_Time, which is not known here.
+fn is_awaited(vip: &Vip, silent: Duration) -> bool {
+    silent < vip.interval.duration() * 3
 }
 
 /// Sends priority 0 for a virtual router.
@@ -152,4 +182,26 @@ fn interface_index(name: &str) -> Result<u32, String> {
     socket
         .and_then(|socket| rustix::net::netdevice::name_to_index(socket, name))
         .map_err(|error| format!("the peers were not told: {name}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn peers_that_have_waited_for_three_intervals_are_told_nothing() {
+        let vip = vips::tests::vip("10.0.0.10", None);
+        assert!(is_awaited(&vip, Duration::ZERO));
+        assert!(is_awaited(&vip, Duration::from_millis(2990)));
+        assert!(!is_awaited(&vip, Duration::from_secs(3)));
+        assert!(!is_awaited(&vip, Duration::MAX));
+    }
+
+    #[test]
+    fn untold_peers_leave_no_address_behind() {
+        let fencing = Fencing { untold: Some("x".to_owned()), ..Fencing::default() };
+        assert!(!fencing.is_incomplete() && !fencing.is_idle());
+        let fencing = Fencing { errors: vec!["x".to_owned()], ..Fencing::default() };
+        assert!(fencing.is_incomplete() && !fencing.is_idle());
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use vrrp::config::{Addresses, Checksum};
@@ -11,6 +11,7 @@ use vrrp::proto::RouterSpec;
 use vrrp::time::Centis;
 use vrrp::{Family, Vrid};
 
+use super::Fencing;
 use crate::runtime_dir::write_atomically;
 
 /// The addresses of one virtual router, and all that it takes to tell the peers of their removal.
@@ -74,6 +75,21 @@ impl Vips {
         self
     }
 
+    /// Those whose fence left an address behind.
+    pub fn incomplete(&self, fencings: &[Fencing]) -> Self {
+        let pairs = self.0.iter().zip(fencings);
+        Self(pairs.filter(|(_, it)| it.is_incomplete()).map(|(vip, _)| vip.clone()).collect())
+    }
+
+    /// Those that share no address with any of `specs`.
+    pub fn apart_from(&self, specs: &[RouterSpec]) -> Self {
+        let is_used = |address| {
+            specs.iter().any(|spec| spec.config.addresses.iter().any(|used| used == address))
+        };
+        let apart = self.0.iter().filter(|vip| !vip.addresses.iter().any(is_used));
+        Self(apart.cloned().collect())
+    }
+
     /// The addresses, by virtual router.
     pub fn iter(&self) -> impl Iterator<Item = &Vip> {
         self.0.iter()
@@ -105,16 +121,24 @@ impl Vips {
     }
 }
 
+/// Moves a file that cannot be read out of the way; says to where.
+pub fn move_aside(path: &Path) -> PathBuf {
+    let aside = path.with_extension("corrupt");
+    // If it stays where it is, the next record overwrites it.
+    let _ = std::fs::rename(path, &aside);
+    aside
+}
+
 fn same_addresses(a: &Vip, b: &Vip) -> bool {
     a.interface == b.interface && a.vrid == b.vrid && a.addresses == b.addresses
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn vip(address: &str, source: Option<IpAddr>) -> Vip {
+    pub(in crate::fence) fn vip(address: &str, source: Option<IpAddr>) -> Vip {
         Vip {
             router: "api".to_owned(),
             interface: "eth0".to_owned(),
@@ -134,6 +158,14 @@ mod tests {
         let earlier = Vips(vec![vip("10.0.0.10", None), vip("10.0.0.9", None)]);
         let both = newer.with(&earlier);
         assert_eq!(both, Vips(vec![vip("10.0.0.10", source), vip("10.0.0.9", None)]));
+    }
+
+    #[test]
+    fn what_a_fence_left_behind_is_kept() {
+        let vips = Vips(vec![vip("10.0.0.10", None), vip("10.0.0.9", None)]);
+        let failed = Fencing { errors: vec!["x".to_owned()], ..Fencing::default() };
+        let left = vips.incomplete(&[Fencing::default(), failed]);
+        assert_eq!(left, Vips(vec![vip("10.0.0.9", None)]));
     }
 
     #[test]

@@ -3,10 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use vrrp::proto::{self, Reply, Request};
 
-use super::{ConnectError, Link};
+use super::{ConnectError, Link, LinkError};
+
+/// Pause before a connection that failed is made anew.
+const RETRY: Duration = Duration::from_millis(20);
 
 /// What became of the attempt to talk to a VRRP process.
 #[derive(Debug)]
@@ -48,32 +51,80 @@ impl Welcome {
 
 /// Connects to the VRRP process at `path` and waits at most `patience` for its answer.
 ///
+/// The process has one connection at a time: one that ends may have given way to another's, and
+/// says nothing about the process. It is made anew until `patience` is over.
+///
 /// # Errors
 /// If no socket can be had.
 pub async fn greet(path: &Path, patience: Duration) -> std::io::Result<Greeting> {
-    let mut link = match Link::connect(path) {
-        Ok(link) => link,
-        Err(ConnectError::Absent) => return Ok(Greeting::Absent),
-        Err(ConnectError::Stuck) => return Ok(Greeting::Stuck),
-        Err(ConnectError::Io(error)) => return Err(error),
-    };
-    if link.send(&Request::Hello { version: proto::VERSION }).is_err() {
-        return Ok(Greeting::Absent);
-    }
-    let mut earlier = Vec::new();
-    let welcome = async {
+    let attempts = async {
         loop {
-            match link.next().await? {
-                Reply::Welcome { version, build, pid, revision } => {
-                    return Ok::<_, super::LinkError>(Welcome { version, build, pid, revision });
+            match Link::connect(path) {
+                Ok(link) => {
+                    if let Ok(greeting) = introduce(link).await {
+                        return Ok(greeting);
+                    }
                 }
-                reply => earlier.push(reply),
+                Err(ConnectError::Absent) => return Ok(Greeting::Absent),
+                Err(ConnectError::Stuck) => {}
+                Err(ConnectError::Io(error)) => return Err(error),
             }
+            sleep(RETRY).await;
         }
     };
-    match timeout(patience, welcome).await {
-        Ok(Ok(welcome)) => Ok(Greeting::Alive { link: Box::new(link), welcome, earlier }),
-        Ok(Err(_)) => Ok(Greeting::Absent),
-        Err(_) => Ok(Greeting::Stuck),
+    timeout(patience, attempts).await.unwrap_or(Ok(Greeting::Stuck))
+}
+
+async fn introduce(mut link: Link) -> Result<Greeting, LinkError> {
+    link.send(&Request::Hello { version: proto::VERSION })?;
+    let mut earlier = Vec::new();
+    loop {
+        match link.next().await? {
+            Reply::Welcome { version, build, pid, revision } => {
+                let welcome = Welcome { version, build, pid, revision };
+                return Ok(Greeting::Alive { link: Box::new(link), welcome, earlier });
+            }
+            reply => earlier.push(reply),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use rustix::net::{
+        AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept, bind, listen, send,
+        socket_with,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_is_closed_is_no_death() {
+        let path = std::env::temp_dir().join(format!("mainstay-greet-{}", std::process::id()));
+        let patience = Duration::from_millis(500);
+        assert!(matches!(greet(&path, patience).await.unwrap(), Greeting::Absent));
+
+        let flags = SocketFlags::CLOEXEC;
+        let listener =
+            socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
+        bind(&listener, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+        listen(&listener, 8).unwrap();
+        let welcome = Reply::Welcome { version: 1, build: "1".to_owned(), pid: 7, revision: None };
+        let process = std::thread::spawn(move || {
+            // The first two give way to others.
+            for _ in 0..2 {
+                drop(accept(&listener).unwrap());
+            }
+            let connection = accept(&listener).unwrap();
+            let message = serde_json::to_vec(&welcome).unwrap();
+            send(&connection, &message, rustix::net::SendFlags::empty()).unwrap();
+            (listener, connection)
+        });
+        let greeting = greet(&path, patience).await.unwrap();
+        assert!(matches!(greeting, Greeting::Alive { welcome, .. } if welcome.pid == 7));
+        drop(process.join().unwrap());
+        assert!(matches!(greet(&path, patience).await.unwrap(), Greeting::Absent));
+        std::fs::remove_file(path).unwrap();
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
 
@@ -49,7 +50,17 @@ impl Identity {
 
 /// Whether the process has ended or is just ending: it will run no more.
 pub(super) fn is_ending(pid: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| says_ending(&stat))
+    match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
+        Ok(stat) => says_ending(&stat),
+        Err(error) => says_gone(&error),
+    }
+}
+
+/// Whether this is what `/proc` answers about a process that is gone. Any other error, such as
+/// the want of a descriptor, says nothing about the process.
+fn says_gone(error: &io::Error) -> bool {
+    let gone = [Errno::NOENT, Errno::SRCH].map(Errno::raw_os_error);
+    error.raw_os_error().is_some_and(|error| gone.contains(&error))
 }
 
 /// What a line of `/proc/PID/stat` says about it: the state, or `PF_EXITING` among the flags.
@@ -87,6 +98,8 @@ mod tests {
     #[test]
     fn a_process_that_is_ending_is_known_by_its_flags() {
         assert!(!is_ending(std::process::id()));
+        assert!(is_ending(u32::MAX));
+        assert!(!says_gone(&Errno::MFILE.into()));
         assert!(says_ending("7 (a) S 1 7 7 0 -1 4194308 0"));
         assert!(!says_ending("7 (a) S 1 7 7 0 -1 4194304 0"));
         assert!(says_ending("7 (a) Z 1 7 7 0 -1 4194304 0"));

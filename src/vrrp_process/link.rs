@@ -16,6 +16,9 @@ use vrrp::proto::{MAX_MESSAGE, Reply, Request};
 
 use super::watch;
 
+/// The socket's buffer holds fewer messages.
+const MAX_WAITING: usize = 512;
+
 /// A connection to the VRRP process.
 #[derive(Debug)]
 pub struct Link {
@@ -101,23 +104,43 @@ impl Link {
                     ready.clear_ready_matching(tokio::io::Ready::READABLE);
                     None
                 }
-                Err(Errno::INTR) => None,
-                Err(Errno::CONNRESET) => return Err(LinkError::Closed),
+                // A process that died before it read all can still be heard.
+                Err(Errno::INTR | Errno::CONNRESET) => None,
                 Err(error) => return Err(LinkError::Io(error.into())),
             };
             if ready.ready().is_writable() && !self.outbox.is_empty() {
                 ready.clear_ready_matching(tokio::io::Ready::WRITABLE);
             }
             drop(ready);
+            if let Some(reply) = received.and_then(|length| self.decode(length)) {
+                // A connection that is broken the next call tells; this message came before.
+                let _ = self.flush();
+                return Ok(reply);
+            }
             self.flush()?;
-            let Some(length) = received else { continue };
-            match serde_json::from_slice(&self.buffer[..length]) {
-                Ok(reply) => return Ok(reply),
-                Err(error) => {
-                    tracing::debug!("message of the VRRP process not understood: {error}");
-                }
+        }
+    }
+
+    /// What has come and was not fetched. Never waits; also for a connection whose other end is
+    /// gone.
+    pub fn drain(&mut self) -> Vec<Reply> {
+        let mut replies = Vec::new();
+        for _ in 0..MAX_WAITING {
+            match recv(self.socket.get_ref(), &mut *self.buffer, RecvFlags::DONTWAIT) {
+                Ok((length, _)) if length > 0 => replies.extend(self.decode(length)),
+                Err(Errno::INTR | Errno::CONNRESET) => {}
+                _ => break,
             }
         }
+        replies
+    }
+
+    fn decode(&self, length: usize) -> Option<Reply> {
+        serde_json::from_slice(self.buffer.get(..length)?)
+            .inspect_err(|error| {
+                tracing::debug!("message of the VRRP process not understood: {error}");
+            })
+            .ok()
     }
 
     fn flush(&mut self) -> Result<(), LinkError> {

@@ -56,9 +56,15 @@ impl VrrpProcess {
         for name in NOT_INHERITED {
             command.env_remove(name);
         }
-        let child = command.spawn()?;
+        let mut child = command.spawn()?;
         let pid = child.id();
-        Ok(Self { pid, pidfd: open(pid)?, child: Some(child) })
+        match open(pid) {
+            Ok(pidfd) => Ok(Self { pid, pidfd, child: Some(child) }),
+            Err(error) => {
+                end(&mut child);
+                Err(error)
+            }
+        }
     }
 
     /// Takes over one that an earlier daemon started and that has just said its `pid`.
@@ -97,6 +103,13 @@ impl VrrpProcess {
         is_ending(self.pid)
     }
 
+    /// Ends one that has just been started, and waits until it is gone.
+    pub fn discard(mut self) {
+        if let Some(child) = &mut self.child {
+            end(child);
+        }
+    }
+
     /// Ends it at once. A process that has ended already is left alone.
     pub fn kill(&self) {
         // Fails only if it has ended.
@@ -131,6 +144,12 @@ impl std::fmt::Display for End {
             }
         }
     }
+}
+
+/// Fails only for a child that has ended.
+fn end(child: &mut Child) {
+    let _ = child.kill();
+    let _ = child.wait();
 }
 
 fn open(pid: u32) -> io::Result<AsyncFd<OwnedFd>> {

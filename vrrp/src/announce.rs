@@ -10,6 +10,11 @@ const REPEATS: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(
 /// lost the address.
 const AFTER_LEASE: Duration = Duration::from_millis(500);
 
+/// An announcement this late may come from a process that was frozen and is no longer Active.
+const LATE: Duration = Duration::from_millis(50);
+/// So it waits for so long: by then the router has said what it is now.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// The announcements of one virtual router that are still to be made.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Schedule {
@@ -36,6 +41,11 @@ impl Schedule {
         }
     }
 
+    /// Plans one announcement at `at`, in place of one that was to come at once.
+    pub fn plan(&mut self, at: Instant) {
+        self.due[0] = Some(at);
+    }
+
     /// Forgets what is planned: the router is no longer Active.
     pub fn stop(&mut self) {
         *self = Self::new();
@@ -46,14 +56,17 @@ impl Schedule {
         self.due.iter().flatten().min().copied()
     }
 
-    /// Whether an announcement is due; what was due is then done.
+    /// Whether an announcement is due; what was due is then done. One that is late by more than
+    /// 50 ms is put off by 20 ms instead: [`Self::stop`] may be on its way.
     pub fn poll_due(&mut self, now: Instant) -> bool {
         let mut due = false;
         for slot in &mut self.due {
-            if slot.is_some_and(|at| at <= now) {
-                *slot = None;
-                due = true;
-            }
+            let Some(at) = slot.filter(|&at| at <= now) else {
+                continue;
+            };
+            let late = now.saturating_since(at) > LATE;
+            *slot = late.then(|| now + PAUSE);
+            due |= !late;
         }
         due
     }
@@ -97,5 +110,33 @@ mod tests {
         schedule.start(START, Announcement::Takeover, None);
         schedule.stop();
         assert_eq!(schedule.poll_timeout(), None);
+    }
+
+    #[test]
+    fn what_is_late_waits_for_a_moment() {
+        let mut schedule = Schedule::new();
+        schedule.start(START, Announcement::Reassert, None);
+        assert!(schedule.poll_due(START + LATE));
+        schedule.start(START, Announcement::Takeover, None);
+        assert!(schedule.poll_due(START));
+
+        // Frozen past the repeats at 100 ms and 1 s.
+        let thaw = START + Duration::from_secs(2);
+        assert!(!schedule.poll_due(thaw));
+        assert_eq!(schedule.poll_timeout(), Some(thaw + PAUSE));
+        let mut stopped = schedule;
+        stopped.stop();
+        assert!(!stopped.poll_due(thaw + PAUSE));
+        assert!(schedule.poll_due(thaw + PAUSE));
+        assert_eq!(schedule.poll_timeout(), None);
+    }
+
+    #[test]
+    fn what_a_full_queue_refused_is_planned_again() {
+        let mut schedule = Schedule::new();
+        schedule.start(START, Announcement::Reassert, None);
+        assert!(schedule.poll_due(START));
+        schedule.plan(START + Duration::from_millis(10));
+        assert_eq!(times(schedule), [Duration::from_millis(10)]);
     }
 }

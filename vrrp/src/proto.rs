@@ -248,7 +248,13 @@ pub enum EventKind {
         /// Why it cannot be used; `None` if it can.
         problem: Option<String>,
     },
-    /// Addresses of an earlier run were found and removed.
+    /// A virtual router of the configuration is not run.
+    NotRun {
+        /// Why, in words.
+        error: String,
+    },
+    /// Addresses that this node should not have were found and removed: of an earlier run, or added
+    /// by another program.
     StaleRemoved {
         /// The interface.
         interface: String,

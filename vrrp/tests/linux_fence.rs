@@ -59,6 +59,19 @@ fn a_fence_removes_what_is_there_and_says_so() {
 }
 
 #[test]
+fn a_fence_finds_its_address_on_a_renamed_interface() {
+    let Some(_peer) = namespaces() else { return };
+    runtime().block_on(async {
+        let fence = Fence::open().unwrap();
+        Netlink::open().unwrap().install(index(HERE), VIP, None).unwrap();
+        let outcomes =
+            fence.remove(&[fenced("renamed", VIP), fenced("none", HERE_IP.into())]).await;
+        assert!(matches!(outcomes[..], [FenceOutcome::Removed, FenceOutcome::Absent]));
+        assert!(!present(VIP) && present(HERE_IP.into()));
+    });
+}
+
+#[test]
 fn a_fence_takes_less_than_a_millisecond() {
     let Some(_peer) = namespaces() else { return };
     runtime().block_on(async {

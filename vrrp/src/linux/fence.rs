@@ -10,7 +10,7 @@ use rtnetlink::Handle;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
-use super::netlink::removal;
+use super::netlink::{Netlink, removal};
 
 /// How long one answer of the kernel is waited for.
 const TIMEOUT: Duration = Duration::from_millis(500);
@@ -38,7 +38,7 @@ pub struct Fenced {
 pub enum FenceOutcome {
     /// It was there.
     Removed,
-    /// It was not, or its interface is gone.
+    /// It was not.
     Absent,
     /// It may still be there.
     Failed(FenceError),
@@ -69,23 +69,67 @@ impl Fence {
     }
 
     /// Removes the addresses, all at a time, whoever installed them: IPv4 whatever prefix length
-    /// they have, IPv6 as /128. The outcomes are in the order of `addresses`.
+    /// they have, IPv6 as /128. One that is not on its interface, which may have been renamed, is
+    /// removed from all others where mainstay installed it (before Linux 5.18 nobody knows). The
+    /// outcomes are in the order of `addresses`.
     pub async fn remove(&self, addresses: &[Fenced]) -> Vec<FenceOutcome> {
+        let mut outcomes: Vec<_> = addresses.iter().map(|_| FenceOutcome::Absent).collect();
+        let named = addresses.iter().enumerate().filter_map(|(i, fenced)| {
+            let ifindex = if_nametoindex(fenced.interface.as_str()).ok()?;
+            Some(Target { i, ifindex, address: fenced.address })
+        });
+        self.remove_targets(named, &mut outcomes).await;
+        self.remove_targets(strays(addresses, &outcomes), &mut outcomes).await;
+        outcomes
+    }
+
+    async fn remove_targets(
+        &self,
+        targets: impl IntoIterator<Item = Target>,
+        outcomes: &mut [FenceOutcome],
+    ) {
         let mut tasks = JoinSet::new();
-        for (i, fenced) in addresses.iter().enumerate() {
-            // An interface that is gone has taken its addresses along.
-            let Ok(ifindex) = if_nametoindex(fenced.interface.as_str()) else { continue };
-            let (handle, address) = (self.handle.clone(), fenced.address);
+        for Target { i, ifindex, address } in targets {
+            let handle = self.handle.clone();
             tasks.spawn(async move { (i, remove_twins(&handle, ifindex, address).await) });
         }
-        let mut outcomes: Vec<_> = addresses.iter().map(|_| FenceOutcome::Absent).collect();
         while let Some(finished) = tasks.join_next().await {
-            if let Ok((i, outcome)) = finished {
+            if let Ok((i, outcome)) = finished
+                && !matches!(outcome, FenceOutcome::Absent)
+            {
                 outcomes[i] = outcome;
             }
         }
-        outcomes
     }
+}
+
+/// An address of the list, by its place there, on an interface.
+struct Target {
+    i: usize,
+    ifindex: u32,
+    address: IpAddr,
+}
+
+/// Where mainstay's own addresses are that were not found on their interface.
+fn strays(addresses: &[Fenced], outcomes: &[FenceOutcome]) -> Vec<Target> {
+    let absent: Vec<_> = addresses
+        .iter()
+        .zip(outcomes)
+        .enumerate()
+        .filter(|(_, (_, outcome))| matches!(outcome, FenceOutcome::Absent))
+        .map(|(i, (fenced, _))| (i, fenced.address))
+        .collect();
+    if absent.is_empty() {
+        return Vec::new();
+    }
+    // The kernel answers while it takes the request: waiting for it blocks no longer than that.
+    let present = Netlink::open().and_then(|mut netlink| netlink.addresses(None));
+    let ours = present.unwrap_or_default().into_iter().filter(|info| info.ours);
+    ours.filter_map(|info| {
+        let &(i, address) = absent.iter().find(|(_, address)| *address == info.address)?;
+        Some(Target { i, ifindex: info.ifindex, address })
+    })
+    .collect()
 }
 
 impl Drop for Fence {

@@ -14,8 +14,8 @@ use socket2::SockRef;
 
 use super::filter;
 
-/// How long a full transmit queue is waited for.
-const WRITE_TIMEOUT: Duration = Duration::from_millis(10);
+/// A full transmit queue is not waited for.
+const WRITE_TIMEOUT: Duration = Duration::ZERO;
 /// `TC_PRIO_CONTROL`, as for adverts.
 const PRIORITY: u32 = 7;
 const BROADCAST: [u8; 6] = [0xff; 6];
@@ -71,7 +71,7 @@ impl Announcer {
     ///
     /// # Errors
     /// `ENETDOWN` while the interface is down; [`io::ErrorKind::TimedOut`] if the transmit queue
-    /// stays full for 10 ms; [`io::ErrorKind::Unsupported`] for IPv6.
+    /// is full; [`io::ErrorKind::Unsupported`] for IPv6.
     pub fn announce(&mut self, address: IpAddr) -> io::Result<()> {
         let frame = self.request(address, |address| address)?;
         self.send(&frame)

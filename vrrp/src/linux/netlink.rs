@@ -22,7 +22,7 @@ use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use rustix::net::sockopt::{self, Timeout};
 
-use self::address::{installation, label};
+use self::address::installations;
 use super::interface::{AddressInfo, LinkInfo, Message, decode_address, decode_link};
 use crate::config::Lease;
 
@@ -163,12 +163,8 @@ impl Netlink {
     /// As [`Self::install`] for many addresses at once; the answers are in the order of `wanted`.
     pub fn install_many(&mut self, wanted: &[Install]) -> Vec<Result<(), NetlinkError>> {
         let flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE;
-        let requests: Vec<_> = wanted
-            .iter()
-            .map(|install| {
-                let label = install.address.is_ipv4().then(|| label(&self.socket, install.ifindex));
-                (flags, RouteNetlinkMessage::NewAddress(installation(install, label.flatten())))
-            })
+        let requests: Vec<_> = installations(&self.socket, wanted)
+            .map(|message| (flags, RouteNetlinkMessage::NewAddress(message)))
             .collect();
         self.transact(requests)
     }

@@ -8,8 +8,9 @@ use rustix::net::{RecvFlags, SendFlags, SocketFlags, accept_with, recv, send};
 
 use crate::proto::{MAX_MESSAGE, Reply, Request};
 
-/// Replies that wait for a daemon that is slow to read; one that is slower is disconnected.
-const BACKLOG: usize = 32 * 1024;
+/// Bytes that wait for a daemon that is slow to read; one that is slower is disconnected. The status
+/// of as many virtual routers as one process runs takes half of it.
+const BACKLOG: usize = 16 * 1024 * 1024;
 
 /// A descriptor above all others that the process opens.
 const HIGH: i32 = 1000;
@@ -20,6 +21,7 @@ pub(super) struct Control {
     /// Whether the peer has committed a configuration: it is a daemon, not a passing question.
     pub(super) committed: bool,
     unsent: VecDeque<Vec<u8>>,
+    unsent_bytes: usize,
     buffer: Box<[u8]>,
 }
 
@@ -35,7 +37,14 @@ pub(super) enum Incoming {
 impl Control {
     pub(super) fn new(listener: OwnedFd) -> Self {
         let buffer = vec![0; MAX_MESSAGE].into_boxed_slice();
-        Self { listener, connection: None, committed: false, unsent: VecDeque::new(), buffer }
+        Self {
+            listener,
+            connection: None,
+            committed: false,
+            unsent: VecDeque::new(),
+            unsent_bytes: 0,
+            buffer,
+        }
     }
 
     /// Takes a new connection in place of the old one: the daemon has been restarted.
@@ -45,7 +54,7 @@ impl Control {
         // Above every packet socket: a dying process gives back its highest descriptors first, and
         // a packet socket takes the kernel 10 ms. So the daemon hears of a death at once.
         let connection = fcntl_dupfd_cloexec(&connection, HIGH).unwrap_or(connection);
-        self.unsent.clear();
+        self.disconnect();
         self.committed = false;
         Some(self.connection.insert(connection))
     }
@@ -97,8 +106,9 @@ impl Control {
                 Err(_) => return self.disconnect(),
             }
         }
+        self.unsent_bytes += message.len();
         self.unsent.push_back(message);
-        if self.unsent.len() > BACKLOG {
+        if self.unsent_bytes > BACKLOG {
             self.disconnect();
         }
     }
@@ -108,6 +118,7 @@ impl Control {
         while let (Some(connection), Some(message)) = (&self.connection, self.unsent.front()) {
             match send(connection, message, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
                 Ok(_) => {
+                    self.unsent_bytes -= message.len();
                     self.unsent.pop_front();
                 }
                 Err(Errno::AGAIN | Errno::INTR) => return,
@@ -134,5 +145,6 @@ impl Control {
     fn disconnect(&mut self) {
         self.connection = None;
         self.unsent.clear();
+        self.unsent_bytes = 0;
     }
 }

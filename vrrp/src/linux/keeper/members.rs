@@ -5,11 +5,19 @@ use core::sync::atomic::Ordering::Relaxed;
 use std::sync::Arc;
 
 use super::Keeper;
+use super::removal::Search;
 use crate::announce::Schedule;
-use crate::linux::messages::{Held, MAX_SLOTS, Order, PortId, Slot, SlotCounters, SlotId, View};
+use crate::linux::clock;
+use crate::linux::messages::{
+    Held, MAX_PORTS, MAX_SLOTS, Order, PortId, Slot, SlotCounters, SlotId, View,
+};
+use crate::linux::neighbour::Claim;
 use crate::proto::{EventKind, LastTransition, RouterSpec, RouterStatus};
-use crate::router::{Eligibility, Router, State};
-use crate::time::Instant;
+use crate::router::{Announcement, Eligibility, Router, State};
+use crate::time::{Duration, Instant};
+
+/// The least time between two claims by ARP that are told to the advertising thread.
+const CLAIM_INTERVAL: Duration = Duration::from_millis(100);
 
 pub(super) struct Member {
     pub(super) spec: RouterSpec,
@@ -24,6 +32,14 @@ pub(super) struct Member {
     /// Addresses of an older configuration that are still on the interface.
     pub(super) obsolete: Vec<IpAddr>,
     pub(super) announcements: Schedule,
+    /// How many of the addresses have been announced, while a full transmit queue holds it up.
+    pub(super) announced: usize,
+    /// Whether the link is to be asked for the addresses.
+    pub(super) probe_due: bool,
+    /// For addresses that are there though they are not wanted.
+    pub(super) search: Search,
+    /// When the advertising thread last heard of a claim by ARP.
+    arp_told_at: Option<Instant>,
     pub(super) eligibility: Eligibility,
     /// When the verdict of a daemon that fell silent counts as degraded.
     pub(super) eligible_until: Option<Instant>,
@@ -34,6 +50,28 @@ pub(super) struct Member {
 }
 
 impl Member {
+    fn new(spec: RouterSpec, port: PortId, counters: Arc<SlotCounters>) -> Self {
+        Self {
+            spec,
+            port,
+            counters,
+            view: None,
+            wanted: false,
+            installed: false,
+            obsolete: Vec::new(),
+            announcements: Schedule::new(),
+            announced: 0,
+            probe_due: false,
+            search: Search::default(),
+            arp_told_at: None,
+            eligibility: Eligibility::Healthy,
+            eligible_until: None,
+            last_transition: None,
+            install_error: None,
+            leaving: false,
+        }
+    }
+
     /// Whether this is the virtual router of that name in the configuration in force.
     pub(super) fn is_current(&self, name: &str) -> bool {
         !self.leaving && self.spec.name == name
@@ -44,7 +82,37 @@ impl Member {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.announcements.poll_timeout().into_iter().chain(self.eligible_until).min()
+        let announcement = self.announcements.poll_timeout().into_iter();
+        announcement.chain(self.search.poll_timeout()).chain(self.eligible_until).min()
+    }
+
+    pub(super) fn is_active(&self) -> bool {
+        self.view.is_some_and(|view| view.state == State::Active)
+    }
+
+    /// Takes what the advertising thread says.
+    pub(super) fn show(&mut self, view: View) {
+        if self.view.is_none_or(|known| known.state != view.state) {
+            // The first claim after leaving Active ends the lingering, so it is always told.
+            self.arp_told_at = None;
+        }
+        self.view = Some(view);
+    }
+
+    /// Whether the advertising thread should hear of a claim by ARP: an Active defends its
+    /// addresses, and one that was Active lets go of them. Once in [`CLAIM_INTERVAL`] at most.
+    pub(super) fn heeds(&mut self, now: Instant, claim: Claim) -> bool {
+        let told = self.arp_told_at.is_some_and(|at| now.saturating_since(at) < CLAIM_INTERVAL);
+        let heeds = !told && (self.is_active() || (self.wanted && claim == Claim::Has));
+        if heeds {
+            self.arp_told_at = Some(now);
+        }
+        heeds
+    }
+
+    pub(super) fn plan_announcement(&mut self, now: Instant, announcement: Announcement) {
+        self.announcements.start(now, announcement, self.spec.config.lease);
+        self.announced = 0;
     }
 
     pub(super) fn status(&self, interface_problem: Option<String>) -> RouterStatus {
@@ -107,9 +175,11 @@ impl Keeper {
 
     fn add_member(&mut self, spec: RouterSpec) {
         let Some(id) = (0..MAX_SLOTS).find(|id| !self.members.contains_key(id)) else {
+            self.refuse(&spec, format!("one process runs {MAX_SLOTS} virtual routers at most"));
             return;
         };
         let Some(port) = self.port_for(&spec.interface) else {
+            self.refuse(&spec, format!("one process uses {MAX_PORTS} interfaces at most"));
             return;
         };
         let counters = Arc::new(SlotCounters::default());
@@ -122,26 +192,15 @@ impl Keeper {
             mismatch: None,
             held: Held::default(),
         });
-        self.members.insert(
-            id,
-            Member {
-                spec,
-                port,
-                counters,
-                view: None,
-                wanted: false,
-                installed: false,
-                obsolete: Vec::new(),
-                announcements: Schedule::new(),
-                eligibility: Eligibility::Healthy,
-                eligible_until: None,
-                last_transition: None,
-                install_error: None,
-                leaving: false,
-            },
-        );
+        self.members.insert(id, Member::new(spec, port, counters));
         self.remove_stale(id);
         self.orders.send(Order::AddSlot(id, slot));
+    }
+
+    /// Tells that a virtual router is not run.
+    pub(super) fn refuse(&mut self, spec: &RouterSpec, error: String) {
+        let kind = EventKind::NotRun { error };
+        self.journal.record(clock::now(), Some(spec.name.clone()), kind);
     }
 
     fn change_member(&mut self, id: SlotId, spec: RouterSpec) {
@@ -197,32 +256,90 @@ impl Keeper {
             }
         }
     }
-
-    /// Removes addresses that an earlier run, or another program, left on the interface.
-    pub(super) fn remove_stale(&mut self, id: SlotId) {
-        let Some(member) = self.members.get(&id).filter(|member| !member.wanted) else {
-            return;
-        };
-        let Some(ifindex) = self.ports.get(&member.port).and_then(|port| port.ifindex) else {
-            return;
-        };
-        let interface = member.spec.interface.clone();
-        let wanted = member.addresses().to_vec();
-        let present = self.netlink.addresses(Some(ifindex)).unwrap_or_default();
-        let stale: Vec<IpAddr> =
-            wanted.into_iter().filter(|a| present.iter().any(|info| info.address == *a)).collect();
-        if !stale.is_empty() {
-            self.remove_addresses(ifindex, &stale);
-            self.record(Some(id), EventKind::StaleRemoved { interface, addresses: stale });
-        }
-    }
 }
 
-/// Whether two specifications are the same virtual router (RFC 9568, 1: by interface, VRID and
-/// family), under the same name.
+/// Whether two specifications are the same virtual router (RFC 9568, 1): by interface, VRID and
+/// family, whatever it is called.
 fn same_virtual_router(a: &RouterSpec, b: &RouterSpec) -> bool {
-    a.name == b.name
-        && a.interface == b.interface
-        && a.config.vrid == b.config.vrid
+    a.config.vrid == b.config.vrid
         && a.config.family() == b.config.family()
+        && a.interface == b.interface
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::config::{Addresses, Checksum, OnDegraded, Preempt, RouterConfig};
+    use crate::time::Centis;
+    use crate::wire::ChecksumForm;
+    use crate::{Priority, Vrid};
+
+    const START: Instant = Instant::from_nanos(1_000_000_000);
+
+    fn spec(name: &str, interface: &str, vrid: u8) -> RouterSpec {
+        let config = RouterConfig {
+            vrid: Vrid::new(vrid).unwrap(),
+            priority: Priority::new(200).unwrap(),
+            degraded_priority: Priority::new(72).unwrap(),
+            on_degraded: OnDegraded::Advertise,
+            preempt: Preempt::DegradedOnly,
+            interval: Centis::DEFAULT,
+            addresses: Addresses::new(vec!["10.0.0.10".parse().unwrap()]).unwrap(),
+            lease: None,
+            checksum: Checksum::Auto,
+        };
+        RouterSpec { name: name.to_owned(), interface: interface.to_owned(), config }
+    }
+
+    fn member(state: State) -> Member {
+        let mut member = Member::new(spec("a", "eno1", 1), 0, Arc::default());
+        member.show(view(state));
+        member
+    }
+
+    fn view(state: State) -> View {
+        View {
+            state,
+            effective_priority: None,
+            source: None,
+            active: None,
+            checksum: ChecksumForm::Rfc9568,
+        }
+    }
+
+    #[test]
+    fn an_active_hears_of_claims_and_probes_once_in_100_ms() {
+        let mut member = member(State::Active);
+        assert!(member.heeds(START, Claim::Probes));
+        assert!(!member.heeds(START + CLAIM_INTERVAL / 2, Claim::Has));
+        assert!(member.heeds(START + CLAIM_INTERVAL, Claim::Has));
+    }
+
+    #[test]
+    fn the_first_claim_after_leaving_active_is_always_heard_of() {
+        let mut member = member(State::Active);
+        member.wanted = true;
+        assert!(member.heeds(START, Claim::Has));
+        member.show(view(State::Backup));
+        assert!(!member.heeds(START, Claim::Probes));
+        assert!(member.heeds(START, Claim::Has));
+        assert!(!member.heeds(START, Claim::Has));
+    }
+
+    #[test]
+    fn a_router_without_the_addresses_does_not_care_who_has_them() {
+        let mut member = member(State::Backup);
+        assert!(!member.heeds(START, Claim::Has));
+        assert!(!member.heeds(START, Claim::Probes));
+    }
+
+    /// RFC 9568, 1: by interface, VRID and family.
+    #[test]
+    fn a_virtual_router_stays_the_same_under_another_name() {
+        let a = spec("a", "eno1", 1);
+        assert!(same_virtual_router(&a, &spec("b", "eno1", 1)));
+        assert!(!same_virtual_router(&a, &spec("a", "eno2", 1)));
+        assert!(!same_virtual_router(&a, &spec("a", "eno1", 2)));
+    }
 }

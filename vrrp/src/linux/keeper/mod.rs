@@ -4,14 +4,18 @@
 //! links and addresses, and speaks with the daemon. It may wait for the kernel; the advertising
 //! thread never waits for it.
 
+mod announcements;
+mod claims;
 mod control;
 mod journal;
 mod members;
+mod news;
 mod ports;
+mod removal;
 mod requests;
 mod wishes;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::event::epoll;
@@ -20,6 +24,7 @@ use self::control::Control;
 use self::journal::Journal;
 use self::members::Member;
 use self::ports::PortEntry;
+use self::requests::Settling;
 use super::clock::{self, Timer};
 use super::interface::{AddressInfo, LinkInfo};
 use super::mailbox::{Receiver, Sender};
@@ -71,15 +76,20 @@ pub(super) struct Keeper {
     process: ProcessStatus,
     /// The links of this network namespace, by index.
     links: BTreeMap<u32, LinkInfo>,
-    /// Addresses that are no virtual address of ours.
+    /// The addresses on them, virtual ones too.
     addresses: Vec<AddressInfo>,
     ports: BTreeMap<PortId, PortEntry>,
     members: BTreeMap<SlotId, Member>,
     /// The virtual routers received since the last commit.
     staged: Vec<RouterSpec>,
     revision: Option<u64>,
-    /// Addresses whose removal failed, and when to try again.
-    leftovers: Vec<(u32, core::net::IpAddr)>,
+    /// What the daemon waits for.
+    settling: Option<Settling>,
+    /// Whether news were lost and could not be made up for yet.
+    resync_due: bool,
+    /// Addresses whose removal failed, by interface.
+    leftovers: BTreeSet<(u32, core::net::IpAddr)>,
+    /// When what failed is tried again.
     retry_at: Option<Instant>,
     /// Set by a shutdown: by when to exit whatever remains.
     exit_by: Option<Instant>,
@@ -90,16 +100,15 @@ struct Orders {
     orders: Sender<Order>,
     effects: Receiver<Effect>,
     collected: VecDeque<Effect>,
+    /// Orders sent since the effects were last taken out: see `EFFECTS_RESERVED`.
     since_collection: usize,
 }
 
 impl Orders {
-    fn send(&mut self, order: Order) {
+    fn send(&mut self, mut order: Order) {
         if self.since_collection >= ORDERS {
             self.collect();
         }
-        self.since_collection += 1;
-        let mut order = order;
         while let Err(refused) = self.orders.push(order) {
             // Full: the advertising thread empties it as soon as it is woken.
             self.orders.wake();
@@ -107,6 +116,7 @@ impl Orders {
             std::thread::yield_now();
             order = refused;
         }
+        self.since_collection += 1;
         self.orders.wake();
     }
 
@@ -156,7 +166,9 @@ impl Keeper {
             members: BTreeMap::new(),
             staged: Vec::new(),
             revision: None,
-            leftovers: Vec::new(),
+            settling: None,
+            resync_due: false,
+            leftovers: BTreeSet::new(),
             retry_at: None,
             exit_by: None,
         };
@@ -187,7 +199,7 @@ impl Keeper {
             for event in &events {
                 match event.data.u64() {
                     TOKEN_EFFECTS | TOKEN_TIMER => {}
-                    TOKEN_MONITOR => self.read_monitor()?,
+                    TOKEN_MONITOR => self.read_monitor(),
                     TOKEN_LISTENER => self.accept()?,
                     TOKEN_CONNECTION => self.serve(),
                     TOKEN_SIGNAL => self.take_signal(),
@@ -212,18 +224,22 @@ impl Keeper {
 
     fn next_deadline(&self) -> Option<Instant> {
         let members = self.members.values().filter_map(Member::poll_timeout);
-        members.chain(self.retry_at).chain(self.exit_by).min()
+        let settled_by = self.settling.map(|settling| settling.until);
+        members.chain(self.retry_at).chain(self.exit_by).chain(settled_by).min()
     }
 
     /// Carries out what is due: announcements, expired verdicts, retries.
     fn fire(&mut self, now: Instant) {
         self.announce_due(now);
         self.expire_verdicts(now);
+        self.search_stale(now);
         if self.retry_at.is_some_and(|at| at <= now) {
             self.retry_at = None;
+            self.catch_up();
             self.remove_leftovers();
-            self.retry_ports();
+            self.refresh_ports();
         }
+        self.confirm(now);
     }
 
     fn retry_later(&mut self) {
@@ -261,4 +277,27 @@ impl Keeper {
 fn watch(epoll: &OwnedFd, fd: impl AsFd, token: u64) -> Result<(), KeeperError> {
     epoll::add(epoll, fd, epoll::EventData::new_u64(token), epoll::EventFlags::IN)?;
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::linux::mailbox::mailbox;
+    use crate::linux::messages::EFFECTS;
+
+    /// What `EFFECTS_RESERVED` counts on.
+    #[test]
+    fn no_more_than_a_queue_of_orders_is_sent_before_the_effects_are_taken_out() {
+        let (orders, mut taken) = mailbox(2 * ORDERS).unwrap();
+        let (mut given_back, effects) = mailbox(EFFECTS).unwrap();
+        let mut orders =
+            Orders { orders, effects, collected: VecDeque::new(), since_collection: 0 };
+        given_back.push(Effect::Pong(1)).unwrap();
+        (0..ORDERS).for_each(|_| orders.send(Order::Ping(1)));
+        assert_eq!((orders.collected.len(), orders.since_collection), (0, ORDERS));
+        orders.send(Order::Ping(1));
+        assert_eq!((orders.collected.len(), orders.since_collection), (1, 1));
+        assert_eq!(std::iter::from_fn(|| taken.pop()).count(), ORDERS + 1);
+    }
 }

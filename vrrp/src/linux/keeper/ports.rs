@@ -8,13 +8,12 @@ use std::sync::Arc;
 
 use rustix::event::epoll;
 
+use super::Keeper;
 use super::requests::by_name;
-use super::{Keeper, KeeperError};
 use crate::Family;
-use crate::linux::interface::{AddressInfo, LinkInfo};
-use crate::linux::messages::{DropNote, MAX_PORTS, Order, Port, PortCounters, PortId, SlotId};
-use crate::linux::monitor::Change;
-use crate::linux::neighbour::{Announcer, ArpHeard, Claim, Listener};
+use crate::linux::interface::LinkInfo;
+use crate::linux::messages::{DropNote, MAX_PORTS, Order, Port, PortCounters, PortId};
+use crate::linux::neighbour::{Announcer, Listener};
 use crate::linux::receive::RecvBuf;
 use crate::linux::socket::AdvertSocket;
 use crate::linux::source::choose_source;
@@ -28,12 +27,15 @@ pub(super) struct PortEntry {
     pub(super) name: String,
     /// The interface's index while it exists and a socket is open on it.
     pub(super) ifindex: Option<u32>,
-    mac: Option<[u8; 6]>,
+    /// The Ethernet address that is announced.
+    pub(super) mac: Option<[u8; 6]>,
     source: Option<IpAddr>,
     /// Why the interface cannot be used.
     pub(super) problem: Option<String>,
     announcer: Option<Announcer>,
-    arp: Option<Listener>,
+    pub(super) arp: Option<Listener>,
+    /// The addresses that it hears of.
+    watched: Vec<IpAddr>,
     counters: Arc<PortCounters>,
 }
 
@@ -47,6 +49,7 @@ impl PortEntry {
             problem: Some("not looked at yet".to_owned()),
             announcer: None,
             arp: None,
+            watched: Vec::new(),
             counters: Arc::default(),
         }
     }
@@ -94,108 +97,17 @@ impl Keeper {
         }
     }
 
-    /// Reads links and addresses anew.
-    pub(super) fn resync(&mut self) -> Result<(), KeeperError> {
-        self.links = self.netlink.links()?.into_iter().map(|link| (link.index, link)).collect();
-        self.addresses = self.netlink.addresses(None)?;
-        self.refresh_ports();
-        for id in self.members_without_addresses() {
-            self.orders.send(Order::AddressLost(id));
-        }
-        Ok(())
-    }
-
-    /// Virtual routers whose addresses should be there and are not.
-    fn members_without_addresses(&self) -> Vec<SlotId> {
-        let lacking = self.members.iter().filter(|(_, member)| {
-            let ifindex = self.ports.get(&member.port).and_then(|port| port.ifindex);
-            member.wanted
-                && !member.addresses().iter().all(|&address| {
-                    self.addresses
-                        .iter()
-                        .any(|info| Some(info.ifindex) == ifindex && info.address == address)
-                })
-        });
-        lacking.map(|(&id, _)| id).collect()
-    }
-
     pub(super) fn refresh_ports(&mut self) {
         for id in self.ports.keys().copied().collect::<Vec<_>>() {
             self.refresh_port(id);
         }
     }
 
-    /// Tries again where a socket could not be opened.
-    pub(super) fn retry_ports(&mut self) {
-        self.refresh_ports();
-    }
-
-    pub(super) fn read_monitor(&mut self) -> Result<(), KeeperError> {
-        while let Some(change) = self.monitor.recv()? {
-            match change {
-                Change::Link(link) => self.link_changed(link),
-                Change::LinkGone { index, .. } => {
-                    self.links.remove(&index);
-                    self.addresses.retain(|info| info.ifindex != index);
-                    self.refresh_ports_at(index);
-                }
-                Change::AddressAdded(info) => self.address_added(info),
-                Change::AddressRemoved(info) => self.address_removed(info),
-                Change::Overrun => self.resync()?,
-            }
-            self.carry_out();
-        }
-        Ok(())
-    }
-
-    fn link_changed(&mut self, link: LinkInfo) {
-        if self.links.get(&link.index) != Some(&link) {
-            self.links.insert(link.index, link);
-            self.refresh_ports();
-        }
-    }
-
-    fn refresh_ports_at(&mut self, ifindex: u32) {
+    pub(super) fn refresh_ports_at(&mut self, ifindex: u32) {
         let here = self.ports.iter().filter(|(_, port)| port.ifindex == Some(ifindex));
         for id in here.map(|(&id, _)| id).collect::<Vec<_>>() {
             self.refresh_port(id);
         }
-    }
-
-    fn address_added(&mut self, info: AddressInfo) {
-        if !self.is_virtual(info.ifindex, info.address) {
-            self.addresses.retain(|known| !same_address(known, &info));
-            self.addresses.push(info);
-            self.refresh_ports_at(info.ifindex);
-        }
-    }
-
-    fn address_removed(&mut self, info: AddressInfo) {
-        let port = self.ports.iter().find(|(_, port)| port.ifindex == Some(info.ifindex));
-        let member = port.and_then(|(&port, _)| self.member_of(port, info.address));
-        if let Some(id) = member {
-            let wanted = self.members.get(&id).is_some_and(|member| member.wanted);
-            // The news may be of our own removal before the latest takeover.
-            if wanted && !self.is_present(info.ifindex, info.address) {
-                if let Some(member) = self.members.get_mut(&id) {
-                    member.installed = false;
-                }
-                self.orders.send(Order::AddressLost(id));
-            }
-        } else {
-            self.addresses.retain(|known| !same_address(known, &info));
-            self.refresh_ports_at(info.ifindex);
-        }
-    }
-
-    fn is_present(&mut self, ifindex: u32, address: IpAddr) -> bool {
-        let present = self.netlink.addresses(Some(ifindex));
-        present.is_ok_and(|present| present.iter().any(|info| info.address == address))
-    }
-
-    fn is_virtual(&self, ifindex: u32, address: IpAddr) -> bool {
-        let port = self.ports.iter().find(|(_, port)| port.ifindex == Some(ifindex));
-        port.is_some_and(|(&port, _)| self.member_of(port, address).is_some())
     }
 
     /// The virtual addresses of all virtual routers on a port.
@@ -244,18 +156,24 @@ impl Keeper {
             let interface = entry.name.clone();
             self.record(None, EventKind::Interface { interface, problem });
         }
-        self.watch_addresses(id, &virtuals);
+        self.watch_addresses(id, virtuals);
     }
 
     fn close_port(&mut self, id: PortId) {
         if let Some(entry) = self.ports.get_mut(&id)
-            && entry.ifindex.take().is_some()
+            && let Some(ifindex) = entry.ifindex.take()
         {
             entry.source = None;
+            entry.mac = None;
             entry.announcer = None;
             entry.arp = None;
             self.orders.send(Order::Source(id, None));
             self.orders.send(Order::RemovePort(id));
+            // A link that was renamed has kept its addresses.
+            if self.links.contains_key(&ifindex) {
+                let virtuals = self.virtual_addresses(id);
+                self.remove_addresses(ifindex, &virtuals);
+            }
         }
     }
 
@@ -266,38 +184,42 @@ impl Keeper {
             return Ok(());
         };
         let (same_link, same_mac) = (entry.ifindex == Some(link.index), entry.mac == link.mac);
-        if same_link && same_mac {
-            return Ok(());
-        }
         if !same_link {
             self.close_port(id);
-            let socket = AdvertSocket::open(link.index, Family::Ipv4, RECEIVE_BUFFER)
-                .map_err(|error| error.to_string())?;
-            let listener = Listener::open(link.index, &[]).map_err(|error| error.to_string())?;
-            let token = epoll::EventData::new_u64(u64::from(id));
-            epoll::add(&self.epoll, &listener, token, epoll::EventFlags::IN)
-                .map_err(|error| error.to_string())?;
-            let port = Box::new(self.new_port(id, socket));
-            if let Some(entry) = self.ports.get_mut(&id) {
-                entry.arp = Some(listener);
-                entry.ifindex = Some(link.index);
-            }
-            self.orders.send(Order::AddPort(id, port));
-        }
-        if let Some(entry) = self.ports.get_mut(&id) {
-            entry.mac = link.mac;
-            // Without an Ethernet address there is nothing to announce.
-            entry.announcer = match link.mac {
-                Some(mac) => Announcer::open(link.index, &link.name, mac).ok(),
-                None => None,
-            };
-        }
-        if !same_link {
+            self.open_sockets(id, link)?;
             let here = self.members.iter().filter(|(_, m)| m.port == id && !m.leaving);
             for member in here.map(|(&id, _)| id).collect::<Vec<_>>() {
                 self.remove_stale(member);
             }
         }
+        if let Some(entry) = self.ports.get_mut(&id)
+            && !(same_link && same_mac)
+        {
+            // Without an Ethernet address there is nothing to announce.
+            let announcer = link.mac.map(|mac| Announcer::open(link.index, &link.name, mac));
+            entry.announcer = announcer.transpose().map_err(|error| error.to_string())?;
+            entry.mac = link.mac;
+            if same_link {
+                self.announce_all(id);
+            }
+        }
+        Ok(())
+    }
+
+    fn open_sockets(&mut self, id: PortId, link: &LinkInfo) -> Result<(), String> {
+        let socket = AdvertSocket::open(link.index, Family::Ipv4, RECEIVE_BUFFER)
+            .map_err(|error| error.to_string())?;
+        let listener = Listener::open(link.index, &[]).map_err(|error| error.to_string())?;
+        let token = epoll::EventData::new_u64(u64::from(id));
+        epoll::add(&self.epoll, &listener, token, epoll::EventFlags::IN)
+            .map_err(|error| error.to_string())?;
+        let port = Box::new(self.new_port(id, socket));
+        if let Some(entry) = self.ports.get_mut(&id) {
+            entry.arp = Some(listener);
+            entry.watched.clear();
+            entry.ifindex = Some(link.index);
+        }
+        self.orders.send(Order::AddPort(id, port));
         Ok(())
     }
 
@@ -319,38 +241,14 @@ impl Keeper {
         }
     }
 
-    fn watch_addresses(&mut self, id: PortId, virtuals: &[IpAddr]) {
-        if let Some(listener) = self.ports.get(&id).and_then(|entry| entry.arp.as_ref()) {
-            // Fails for want of memory only: then a successor is heard a little later.
-            let _ = listener.watch(virtuals);
-        }
-    }
-
-    /// Another host announced one of our addresses, or asked for it.
-    pub(super) fn hear_arp(&mut self, token: u64) {
-        let Ok(id) = PortId::try_from(token) else {
-            return;
-        };
-        while let Some(entry) = self.ports.get(&id)
+    fn watch_addresses(&mut self, id: PortId, virtuals: Vec<IpAddr>) {
+        if let Some(entry) = self.ports.get_mut(&id)
             && let Some(listener) = &entry.arp
+            && entry.watched != virtuals
+            // Fails for want of memory only: then a successor is heard a little later.
+            && listener.watch(&virtuals).is_ok()
         {
-            let Ok(Some(heard)) = listener.recv() else {
-                return;
-            };
-            let ArpHeard { address, mac, claim } = heard;
-            if entry.mac == Some(mac) {
-                continue;
-            }
-            if let Some(slot) = self.member_of(id, address.into()) {
-                self.orders.send(match claim {
-                    Claim::Has => Order::SuccessorAnnounced(slot),
-                    Claim::Probes => Order::Probed(slot),
-                });
-            }
+            entry.watched = virtuals;
         }
     }
-}
-
-fn same_address(a: &AddressInfo, b: &AddressInfo) -> bool {
-    a.ifindex == b.ifindex && a.address == b.address && a.prefix_len == b.prefix_len
 }

@@ -7,10 +7,24 @@ use rustix::event::epoll;
 use super::control::Incoming;
 use super::{Keeper, KeeperError, TOKEN_CONNECTION};
 use crate::linux::clock;
-use crate::linux::messages::Order;
+use crate::linux::messages::{MAX_SLOTS, Order};
 use crate::proto::{Reply, Request, VERSION};
-use crate::time::Duration;
+use crate::time::{Duration, Instant};
 use crate::wire::DropReason;
+
+/// Requests answered in one turn: epoll comes again for the rest.
+const REQUESTS_IN_A_TURN: usize = 64;
+
+/// How long a confirmation waits for addresses that cannot be removed.
+const SETTLE_TIME: Duration = Duration::from_secs(1);
+
+/// A configuration that is in force and not confirmed.
+#[derive(Clone, Copy)]
+pub(super) struct Settling {
+    revision: u64,
+    /// When it is confirmed whatever remains.
+    pub(super) until: Instant,
+}
 
 impl Keeper {
     pub(super) fn accept(&mut self) -> Result<(), KeeperError> {
@@ -18,6 +32,7 @@ impl Keeper {
         if let Some(connection) = self.control.accept() {
             // What the one before did not commit is void.
             self.staged.clear();
+            self.settling = None;
             let token = epoll::EventData::new_u64(TOKEN_CONNECTION);
             epoll::add(&self.epoll, connection, token, epoll::EventFlags::IN)?;
         }
@@ -27,7 +42,7 @@ impl Keeper {
     /// Answers what waits on the connection.
     pub(super) fn serve(&mut self) {
         self.control.flush();
-        loop {
+        for _ in 0..REQUESTS_IN_A_TURN {
             match self.control.receive() {
                 Incoming::Nothing => return,
                 Incoming::Unknown => {}
@@ -62,6 +77,9 @@ impl Keeper {
                 pid: self.process.pid,
                 revision: self.revision,
             }),
+            Request::Router(spec) if self.staged.len() >= usize::from(MAX_SLOTS) => {
+                self.refuse(&spec, format!("a configuration has {MAX_SLOTS} of them at most"));
+            }
             Request::Router(spec) => self.staged.push(spec),
             Request::Commit { revision } => {
                 let specs = std::mem::take(&mut self.staged);
@@ -70,7 +88,7 @@ impl Keeper {
                     self.revision = Some(revision);
                 }
                 self.control.committed = true;
-                self.control.send(&Reply::Committed { revision });
+                self.settling = Some(Settling { revision, until: clock::now() + SETTLE_TIME });
             }
             Request::Eligibility { router, eligibility, ttl_ms } => {
                 let expires = ttl_ms.map(|ttl| clock::now() + Duration::from_millis(ttl));
@@ -85,6 +103,21 @@ impl Keeper {
             Request::Status => self.send_status(),
             Request::Shutdown => self.shut_down(),
         }
+    }
+
+    /// Confirms a configuration once what it no longer wants is gone.
+    pub(super) fn confirm(&mut self, now: Instant) {
+        if let Some(Settling { revision, until }) = self.settling
+            && (self.is_settled() || until <= now)
+        {
+            self.settling = None;
+            self.control.send(&Reply::Committed { revision });
+        }
+    }
+
+    fn is_settled(&self) -> bool {
+        self.leftovers.is_empty()
+            && self.members.values().all(|member| !member.leaving && member.obsolete.is_empty())
     }
 
     fn send_status(&mut self) {

@@ -1,26 +1,28 @@
 //! What the advertising thread wishes: addresses on and off, announcements, reports.
 
-use core::net::IpAddr;
-
 use super::Keeper;
 use super::journal::stamp;
 use crate::linux::clock;
 use crate::linux::messages::{Effect, Order, SlotId, Wish};
-use crate::linux::netlink::{Install, NetlinkError};
+use crate::linux::netlink::Install;
 use crate::proto::{EventKind, LastTransition, Reply};
-use crate::router::{Announcement, Report, Ticket};
+use crate::router::{Report, Ticket};
 use crate::time::Instant;
 
 impl Keeper {
-    /// Carries out everything that the advertising thread has asked for.
+    /// Carries out everything that the advertising thread has asked for: the addresses first, then
+    /// what the link is told.
     pub(super) fn carry_out(&mut self) {
         self.orders.effects.clear_wake();
-        self.orders.collect();
-        while let Some(effect) = self.orders.collected.pop_front() {
-            self.take_effect(effect);
+        loop {
+            self.orders.collect();
             if self.orders.collected.is_empty() {
-                self.orders.collect();
+                return;
             }
+            while let Some(effect) = self.orders.collected.pop_front() {
+                self.take_effect(effect);
+            }
+            self.announce_due(clock::now());
         }
     }
 
@@ -29,11 +31,15 @@ impl Keeper {
             Effect::Wish(id, Wish::Install(ticket)) => self.install(id, ticket),
             Effect::Wish(id, Wish::Withdraw) => self.withdraw(id),
             Effect::Announce(id, announcement) => self.announce(id, announcement),
-            Effect::Probe(id) => self.probe(id),
+            Effect::Probe(id) => {
+                if let Some(member) = self.members.get_mut(&id) {
+                    member.probe_due = true;
+                }
+            }
             Effect::Report(id, at, report) => self.report(id, at, report),
             Effect::View(id, view) => {
                 if let Some(member) = self.members.get_mut(&id) {
-                    member.view = Some(view);
+                    member.show(view);
                 }
             }
             Effect::Dropped(port, at, reason, count, source) => {
@@ -110,87 +116,9 @@ impl Keeper {
         let mut addresses = std::mem::take(&mut member.obsolete);
         addresses.extend(member.addresses());
         if let Some(ifindex) = self.ports.get(&member.port).and_then(|port| port.ifindex)
-            && let Some(error) = self.remove_addresses(ifindex, &addresses)
+            && let Some(error) = self.remove_addresses(ifindex, &addresses).failure
         {
             self.record(Some(id), EventKind::WithdrawFailed { error: error.to_string() });
-        }
-    }
-
-    /// Takes addresses off an interface; what cannot be removed is tried again.
-    pub(super) fn remove_addresses(
-        &mut self,
-        ifindex: u32,
-        addresses: &[IpAddr],
-    ) -> Option<NetlinkError> {
-        let pairs: Vec<_> = addresses.iter().map(|&address| (ifindex, address)).collect();
-        let outcomes = self.netlink.remove_many(&pairs);
-        let mut failure = None;
-        for (pair, outcome) in pairs.into_iter().zip(outcomes) {
-            if let Err(error) = outcome {
-                failure = Some(error);
-                self.leftovers.push(pair);
-            }
-        }
-        if failure.is_some() {
-            self.retry_later();
-        }
-        failure
-    }
-
-    /// Tries again to remove what could not be removed, unless it is wanted again.
-    pub(super) fn remove_leftovers(&mut self) {
-        let leftovers = std::mem::take(&mut self.leftovers);
-        for (ifindex, address) in leftovers {
-            let wanted = self.members.values().any(|member| {
-                member.wanted
-                    && member.addresses().contains(&address)
-                    && self.ports.get(&member.port).is_some_and(|p| p.ifindex == Some(ifindex))
-            });
-            if !wanted {
-                self.remove_addresses(ifindex, &[address]);
-            }
-        }
-    }
-
-    fn announce(&mut self, id: SlotId, announcement: Announcement) {
-        let now = clock::now();
-        if let Some(member) = self.members.get_mut(&id) {
-            let lease = member.spec.config.lease;
-            member.announcements.start(now, announcement, lease);
-        }
-        self.announce_due(now);
-    }
-
-    /// Asks the link for the addresses. What cannot be asked is not: the successor's own
-    /// announcements follow in any case.
-    fn probe(&mut self, id: SlotId) {
-        if let Some(member) = self.members.get(&id)
-            && let Some(port) = self.ports.get_mut(&member.port)
-        {
-            for &address in member.addresses() {
-                let _ = port.probe(address);
-            }
-        }
-    }
-
-    pub(super) fn announce_due(&mut self, now: Instant) {
-        let mut failed = Vec::new();
-        for (&id, member) in &mut self.members {
-            if !member.announcements.poll_due(now) {
-                continue;
-            }
-            let Some(port) = self.ports.get_mut(&member.port) else {
-                continue;
-            };
-            for &address in member.spec.config.addresses.as_slice() {
-                if let Err(error) = port.announce(address) {
-                    failed.push((id, error.to_string()));
-                    break;
-                }
-            }
-        }
-        for (id, error) in failed {
-            self.record(Some(id), EventKind::AnnounceFailed { error });
         }
     }
 

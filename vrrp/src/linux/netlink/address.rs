@@ -1,6 +1,7 @@
 //! The requests that install and remove a virtual address.
 
 use core::net::IpAddr;
+use std::collections::BTreeMap;
 
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{
@@ -16,8 +17,24 @@ use crate::linux::interface::ADDRESS_PROTOCOL;
 /// `valid_lft forever`.
 const FOREVER: u32 = u32::MAX;
 
+/// The requests for addresses, in the order of `wanted`; `socket` is any that names can be asked of.
+pub(super) fn installations(
+    socket: &Socket,
+    wanted: &[Install],
+) -> impl Iterator<Item = AddressMessage> {
+    let mut labels = BTreeMap::new();
+    wanted.iter().map(move |install| {
+        let ifindex = install.ifindex;
+        let label = install
+            .address
+            .is_ipv4()
+            .then(|| labels.entry(ifindex).or_insert_with(|| label(socket, ifindex)).clone());
+        installation(install, label.flatten())
+    })
+}
+
 /// The request for an address that serves and is never chosen as a source.
-pub(super) fn installation(install: &Install, label: Option<String>) -> AddressMessage {
+fn installation(install: &Install, label: Option<String>) -> AddressMessage {
     let mut message = AddressMessage::default();
     message.header.index = install.ifindex;
     let mut flags = AddressFlags::Noprefixroute;
@@ -53,7 +70,7 @@ pub(super) fn installation(install: &Install, label: Option<String>) -> AddressM
 /// `eno1:vip`, cut to the kernel's 15 bytes. A host address stands before the node's in the
 /// kernel's list, so without a label of its own `SIOCGIFADDR` would give it for the interface's
 /// address, and `getifaddrs` would list it first.
-pub(super) fn label(socket: &Socket, ifindex: u32) -> Option<String> {
+fn label(socket: &Socket, ifindex: u32) -> Option<String> {
     const LONGEST: usize = 15;
     let name = netdevice::index_to_name(socket, ifindex).ok()?;
     let mut label = format!("{name}:vip");
