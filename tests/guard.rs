@@ -46,10 +46,11 @@ fn a_vrrp_process_that_is_frozen_is_killed_and_fenced() {
     let before = child(net.lab(), M1);
     let frozen = net.lab().freeze(M1, Part::Child).unwrap();
     net.owned_by(M2);
-    net.advert(M1, frozen, |advert| advert.priority == 0);
     let killed = net.event(M1, "vrrp_killed");
     assert!(killed["why"].as_str().unwrap().contains("not answered"), "{killed}");
     net.state(M1, "Backup");
+    // Its peers have decided long ago: a priority 0 now would set them off again.
+    assert!(!net.gave_up(M1, frozen));
     assert_ne!(child(net.lab(), M1), before);
     net.unmoved(M2, Stamp::now());
 }

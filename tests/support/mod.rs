@@ -259,6 +259,12 @@ impl Net {
         sent(&self.events_seen(), node, since)
     }
 
+    /// Whether `node` sent priority 0 after `since`.
+    pub fn gave_up(&self, node: Node, since: Stamp) -> bool {
+        let zero = |advert: &Advert| advert.priority == 0;
+        self.events_seen().iter().any(|timed| timed.at >= since && is_advert(timed, node, zero))
+    }
+
     pub fn events_seen(&self) -> Vec<Timed> {
         self.observer.timeline().events()
     }

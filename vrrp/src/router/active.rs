@@ -168,17 +168,19 @@ impl Router {
         }
     }
 
-    /// Advertises at once, unless that was done just now; `restarts` Adver_Timer if it does.
-    fn answer(&mut self, now: Instant, restarts: bool) {
+    /// Advertises at once. A router that `gives_up` has every Backup wait no longer than Skew_Time,
+    /// so it is answered each time, and Adver_Timer restarts; others not again within a moment.
+    fn answer(&mut self, now: Instant, gives_up: bool) {
         let interval = self.config.interval.duration();
         let Phase::Active(active) = &mut self.phase else {
             return;
         };
-        if active.answered_at.is_some_and(|at| now.saturating_since(at) < ANSWER_PAUSE) {
+        let lately = active.answered_at.is_some_and(|at| now.saturating_since(at) < ANSWER_PAUSE);
+        if lately && !gives_up {
             return;
         }
         active.answered_at = Some(now);
-        if restarts {
+        if gives_up {
             active.next_advert = now + interval;
         }
         self.send_advert(self.effective_priority());

@@ -134,7 +134,16 @@ fn a_flood_of_lower_adverts_is_answered_once_a_millisecond() {
     assert_eq!(rig.hear(LOW, 100)[0], Advert(192));
     rig.wait(us(999));
     assert_eq!(rig.hear(LOW, 100), []);
-    assert_eq!(rig.hear(LOW, 0), []);
     rig.wait(us(1));
     assert_eq!(rig.hear(LOW, 100), [Advert(192)]);
+}
+
+/// Each priority 0 has the Backups wait no longer than Skew_Time.
+#[test]
+fn a_router_that_gives_up_twice_is_answered_twice() {
+    let mut rig = Rig::active(config());
+    for _ in 0..2 {
+        assert_eq!(rig.hear(LOW, 0)[0], Advert(192));
+        rig.wait(us(500));
+    }
 }
