@@ -64,9 +64,10 @@ HERE=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 readonly HERE
 
 namespace() { echo "$LAB-$1"; }
-# Not `ip netns exec`, which remounts /sys and so hides the cgroup mounts.
+# Not `ip netns exec` or `ip -n`: they remount /sys, which hides the cgroup mounts, and fail in a
+# chroot.
 within() { local node=$1; shift; nsenter --net="/run/netns/$(namespace "$node")" "$@"; }
-bridge_ip() { ip -n "$(namespace bridge)" "$@"; }
+bridge_ip() { within bridge ip "$@"; }
 nodes() { cat "$RUN/nodes"; }
 need_up() { [[ -f $RUN/nodes ]] || die "no lab $LAB: run lab.sh --lab $LAB up"; }
 
@@ -92,15 +93,15 @@ make_namespace() {
   # Addresses are usable at once, without duplicate address detection.
   within "$1" bash -c 'echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad
                        echo 0 >/proc/sys/net/ipv6/conf/all/accept_dad'
-  ip -n "$(namespace "$1")" link set lo up
+  within "$1" ip link set lo up
 }
 
 make_member() { # NAME ADDRESS
   make_namespace "$1"
   bridge_ip link add "$1" type veth peer name eth0 netns "$(namespace "$1")"
   bridge_ip link set "$1" master br0 up
-  ip -n "$(namespace "$1")" link set eth0 up
-  ip -n "$(namespace "$1")" address add "$2/24" dev eth0
+  within "$1" ip link set eth0 up
+  within "$1" ip address add "$2/24" dev eth0
 }
 
 lab_up() {
@@ -122,12 +123,12 @@ table bridge lab {
 NFT
   make_member client "$CLIENT"
   # Somewhere beyond the link: a host must choose a source for it by its default route.
-  ip -n "$(namespace client)" address add 10.52.0.1/32 dev lo
+  within client ip address add 10.52.0.1/32 dev lo
   for ((i = 1; i <= count; i++)); do
     echo "m$i" >>"$RUN/nodes"
     mkdir -p "$RUN/m$i/run" "$RUN/m$i/state"
     make_member "m$i" "$(address "m$i")"
-    ip -n "$(namespace "m$i")" route add default via "$CLIENT"
+    within "m$i" ip route add default via "$CLIENT"
   done
   trap - EXIT
 }
@@ -145,7 +146,7 @@ lab_clear() {
   kill_daemons
   local node
   for node in $(nodes); do
-    ! holds "$node" || ip -n "$(namespace "$node")" address delete "$VIP/32" dev eth0
+    ! holds "$node" || within "$node" ip address delete "$VIP/32" dev eth0
   done
   link_heal >/dev/null
 }
@@ -179,7 +180,7 @@ process_state() {
   [[ $1 != - ]] && grep -q '^State:.*T' "/proc/$1/status" 2>/dev/null && echo "$1 frozen" || echo "$1"
 }
 
-holds() { [[ -n $(ip -n "$(namespace "$1")" -o address show to "$VIP") ]]; }
+holds() { [[ -n $(within "$1" ip -o address show to "$VIP") ]]; }
 lab_owners() { need_up; for node in $(nodes); do if holds "$node"; then echo "$node"; fi; done; }
 
 lab_watch() {
