@@ -59,4 +59,7 @@ link_heal() {
     within bridge nft "add element bridge lab drops { $pairs }; delete element bridge lab drops { $pairs }"
   fi
   done_at "healed ${1:-all}"
+  # What a node asked for while it was cut, its kernel would ask again only after a second: the next
+  # fault would measure that.
+  for node in ${1:-$(members)}; do within "$node" ip neigh flush dev eth0 nud incomplete nud failed 2>/dev/null || true; done
 }
