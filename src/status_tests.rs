@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use vrrp::config::{Addresses, Checksum, OnDegraded, Preempt, RouterConfig};
+use vrrp::config::{Addresses, Checksum, OnDegraded, Preempt, RouterConfig, Transport};
 use vrrp::time::Centis;
 use vrrp::{Priority, Vrid};
 
@@ -21,6 +21,8 @@ fn spec() -> RouterSpec {
             lease: None,
             checksum: Checksum::Auto,
         },
+        transport: Transport::Multicast,
+        virtual_mac: false,
     }
 }
 

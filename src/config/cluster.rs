@@ -5,11 +5,11 @@ use std::net::IpAddr;
 
 use toml::Spanned;
 use vrrp::Family;
-use vrrp::config::RouterConfig;
+use vrrp::config::{RouterConfig, Transport};
 
 use super::check::Check;
 use super::error::{Fault, Problems, closest};
-use super::model::{Cluster, Config, NodeConfig, Transport, VirtualRouter};
+use super::model::{Cluster, Config, NodeConfig, VirtualRouter};
 use super::node::Node;
 use super::priority::{self, Priorities};
 use super::raw::{Raw, RawCluster, Text, check as check_value};

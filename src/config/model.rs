@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use serde::Deserialize;
-use vrrp::config::RouterConfig;
+use vrrp::config::{RouterConfig, Transport};
 
 use super::check::Check;
 use super::{ConfigError, value};
@@ -97,18 +97,6 @@ pub struct VirtualRouter {
     pub transport: Transport,
     /// The names of the checks that decide on its health.
     pub checks: Vec<String>,
-}
-
-/// How advertisements travel.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Transport {
-    /// To the group of all VRRP routers (RFC 9568, 5.1).
-    Multicast,
-    /// To each peer by itself.
-    Unicast {
-        /// The other routers, of the virtual router's family.
-        peers: Vec<IpAddr>,
-    },
 }
 
 /// The name of a node, as Kubernetes allows it: lower-case letters, digits, `-` and `.`.

@@ -64,6 +64,8 @@ fn spec(router: &VirtualRouter) -> RouterSpec {
         name: router.name.clone(),
         interface: router.interface.clone(),
         config: router.config.clone(),
+        transport: router.transport.clone(),
+        virtual_mac: router.virtual_mac,
     }
 }
 

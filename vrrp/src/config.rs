@@ -63,6 +63,20 @@ pub enum Preempt {
     Never,
 }
 
+/// How advertisements travel.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transport {
+    /// To the group of all VRRP routers (RFC 9568, 5.1).
+    #[default]
+    Multicast,
+    /// To each peer by itself; advertisements of others are discarded.
+    Unicast {
+        /// The other routers, of the virtual router's family.
+        peers: Vec<IpAddr>,
+    },
+}
+
 /// The form of the checksum in IPv4 advertisements. Both are accepted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::RouterConfig;
+use crate::config::{RouterConfig, Transport};
 use crate::router::{Cause, Eligibility, Report, State};
 use crate::time::{Centis, Instant};
 use crate::wire::ChecksumForm;
@@ -27,8 +27,15 @@ pub struct RouterSpec {
     pub name: String,
     /// The interface it runs on.
     pub interface: String,
-    /// The rest.
+    /// What the state machine needs to know.
     pub config: RouterConfig,
+    /// How its advertisements travel.
+    #[serde(default)]
+    pub transport: Transport,
+    /// Whether its addresses live on a macvlan with the virtual router MAC address (RFC 9568, 7.3)
+    /// above the interface, and its advertisements come from that MAC address.
+    #[serde(default)]
+    pub virtual_mac: bool,
 }
 
 /// From the daemon to the VRRP process.

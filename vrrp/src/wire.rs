@@ -67,11 +67,18 @@ pub enum DropReason {
     /// Our own packet, looped back.
     #[error("the source is this router's own address")]
     OwnSource,
+    /// Unicast: the sender is none of the configured peers.
+    #[error("the source is no configured peer")]
+    UnknownPeer,
+    /// Refused by the socket's filter while a flood lasted; by an estimate from a sample, for which
+    /// of the rules of RFC 9568, 7.1, is not known.
+    #[error("it cannot be an advertisement for this router, and came in a flood")]
+    Filtered,
 }
 
 impl DropReason {
     /// Every reason, in the order of its index.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::IpHeader,
         Self::Ttl,
         Self::Length,
@@ -83,6 +90,8 @@ impl DropReason {
         Self::Interval,
         Self::UnknownVrid,
         Self::OwnSource,
+        Self::UnknownPeer,
+        Self::Filtered,
     ];
 
     /// The place of this reason in [`DropReason::ALL`].
@@ -104,6 +113,8 @@ impl DropReason {
             Self::Interval => "interval",
             Self::UnknownVrid => "unknown_vrid",
             Self::OwnSource => "own_source",
+            Self::UnknownPeer => "unknown_peer",
+            Self::Filtered => "filtered",
         }
     }
 }

@@ -15,7 +15,7 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketType, bind, connect, listen, recv,
     send, socket,
 };
-use vrrp::config::{Addresses, Checksum, Lease, OnDegraded, Preempt, RouterConfig};
+use vrrp::config::{Addresses, Checksum, Lease, OnDegraded, Preempt, RouterConfig, Transport};
 use vrrp::linux::monitor::{Change, Monitor};
 use vrrp::linux::neighbour::Listener;
 use vrrp::linux::netlink::Netlink;
@@ -134,7 +134,13 @@ fn router(name: &str, vrid: u8, priority: u8, address: IpAddr) -> RouterSpec {
         lease: Some(Lease::from_secs(3).unwrap()),
         checksum: Checksum::Auto,
     };
-    RouterSpec { name: name.to_owned(), interface: HERE.to_owned(), config }
+    RouterSpec {
+        name: name.to_owned(),
+        interface: HERE.to_owned(),
+        config,
+        transport: Transport::Multicast,
+        virtual_mac: false,
+    }
 }
 
 fn present() -> Vec<IpAddr> {

@@ -4,11 +4,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use vrrp::Family;
-use vrrp::config::{Checksum, OnDegraded, Preempt};
+use vrrp::config::{Checksum, OnDegraded, Preempt, Transport};
 use vrrp::time::Centis;
 
 use super::super::check::Probe;
-use super::super::model::Transport;
 use super::super::{NodeName, Role, load};
 use super::*;
 

@@ -270,7 +270,7 @@ fn same_virtual_router(a: &RouterSpec, b: &RouterSpec) -> bool {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::config::{Addresses, Checksum, OnDegraded, Preempt, RouterConfig};
+    use crate::config::{Addresses, Checksum, OnDegraded, Preempt, RouterConfig, Transport};
     use crate::time::Centis;
     use crate::wire::ChecksumForm;
     use crate::{Priority, Vrid};
@@ -289,7 +289,13 @@ mod tests {
             lease: None,
             checksum: Checksum::Auto,
         };
-        RouterSpec { name: name.to_owned(), interface: interface.to_owned(), config }
+        RouterSpec {
+            name: name.to_owned(),
+            interface: interface.to_owned(),
+            config,
+            transport: Transport::Multicast,
+            virtual_mac: false,
+        }
     }
 
     fn member(state: State) -> Member {
