@@ -9,30 +9,28 @@ use std::sync::atomic::AtomicU64;
 use super::receive::RecvBuf;
 use super::socket::AdvertSocket;
 use crate::Priority;
-use crate::config::RouterConfig;
+use crate::config::{RouterConfig, Transport};
 use crate::router::{Announcement, Eligibility, Report, Router, State, Ticket};
 use crate::time::{Duration, Instant};
 use crate::wire::{ChecksumForm, DropReason};
 
 /// Names one virtual router between the two threads.
 pub(super) type SlotId = u16;
-/// Names one interface between the two threads.
+/// Names one interface and family between the two threads.
 pub(super) type PortId = u16;
 
 /// How many virtual routers one process can run.
 pub(super) const MAX_SLOTS: u16 = 8192;
-/// How many interfaces it can use.
-pub(super) const MAX_PORTS: u16 = 256;
+/// How many ports it can use: 256 interfaces, each in both families.
+pub(super) const MAX_PORTS: u16 = 512;
 
-/// One interface's socket and who listens on it.
+/// One interface's socket for one family and who listens on it.
 #[derive(Debug)]
 pub(super) struct Port {
     pub(super) socket: AdvertSocket,
     pub(super) receive: RecvBuf,
     /// The virtual router of each VRID.
     pub(super) slots: Box<[Option<SlotId>; 256]>,
-    /// The address that our own packets come from.
-    pub(super) source: Option<IpAddr>,
     pub(super) counters: Arc<PortCounters>,
     /// When a discarded packet was last reported, by reason, and how many were since.
     pub(super) dropped: [DropNote; DropReason::ALL.len()],
@@ -43,6 +41,23 @@ pub(super) struct Port {
 }
 
 impl Port {
+    /// A port whose socket is open, with the virtual routers that are on it already.
+    pub(super) fn new(
+        socket: AdvertSocket,
+        slots: Box<[Option<SlotId>; 256]>,
+        counters: Arc<PortCounters>,
+    ) -> Self {
+        Self {
+            socket,
+            receive: RecvBuf::new(),
+            slots,
+            counters,
+            dropped: [DropNote::default(); DropReason::ALL.len()],
+            overflowed: 0,
+            send_failing: false,
+        }
+    }
+
     /// Takes what was lost so far as known.
     pub(super) fn note_overflow(&mut self) {
         self.overflowed = self.socket.drops().unwrap_or(self.overflowed);
@@ -61,7 +76,7 @@ pub(super) struct DropNote {
     pub(super) unreported: u32,
 }
 
-/// Counters of one interface, read by the keeper at any time.
+/// Counters of one port, read by the keeper at any time.
 #[derive(Debug, Default)]
 pub(super) struct PortCounters {
     pub(super) dropped: [AtomicU64; DropReason::ALL.len()],
@@ -79,6 +94,11 @@ pub(super) struct SlotCounters {
 pub(super) struct Slot {
     pub(super) router: Router,
     pub(super) port: PortId,
+    pub(super) transport: Transport,
+    /// The Ethernet address that multicast advertisements come from, where it is not the
+    /// interface's own (RFC 9568, 7.3).
+    #[expect(dead_code, reason = "frames are not sent yet")]
+    pub(super) virtual_mac: Option<[u8; 6]>,
     pub(super) counters: Arc<SlotCounters>,
     /// What was last told to the keeper; `None` if it could not be told.
     pub(super) view: Option<View>,
@@ -91,6 +111,27 @@ pub(super) struct Slot {
 }
 
 impl Slot {
+    /// A virtual router that is not started. Where its source is known already, `router` knows it.
+    pub(super) fn new(
+        router: Router,
+        port: PortId,
+        transport: Transport,
+        virtual_mac: Option<[u8; 6]>,
+        counters: Arc<SlotCounters>,
+    ) -> Self {
+        Self {
+            router,
+            port,
+            transport,
+            virtual_mac,
+            counters,
+            view: None,
+            peer_checksum: None,
+            mismatch: None,
+            held: Held::default(),
+        }
+    }
+
     pub(super) fn is_active(&self) -> bool {
         self.router.state() == State::Active
     }
@@ -141,8 +182,10 @@ pub(super) enum Order {
     AddSlot(SlotId, Box<Slot>),
     RemoveSlot(SlotId),
     Reconfigure(SlotId, Box<RouterConfig>),
-    /// The address of an interface, for all virtual routers on it.
-    Source(PortId, Option<IpAddr>),
+    /// How its advertisements travel from now on.
+    Transport(SlotId, Box<Transport>),
+    /// The address that a virtual router's advertisements come from; `None` while it has none.
+    Source(SlotId, Option<IpAddr>),
     Eligibility(SlotId, Eligibility),
     Installed(SlotId, Ticket),
     InstallFailed(SlotId, Ticket),
@@ -178,6 +221,8 @@ pub(super) enum Garbage {
     Port(Box<Port>),
     #[allow(dead_code, reason = "only moved, to be dropped")]
     Config(Box<RouterConfig>),
+    #[allow(dead_code, reason = "only moved, to be dropped")]
+    Transport(Box<Transport>),
 }
 
 /// The least time between two reports of discarded packets for one reason.

@@ -12,7 +12,6 @@ mod orders;
 mod outlet;
 mod traffic;
 
-use core::net::IpAddr;
 use std::os::fd::OwnedFd;
 
 use rustix::event::epoll;
@@ -249,18 +248,6 @@ impl Advertiser {
         if now >= self.traffic.overflows_noted_at + OVERFLOW_MEMORY {
             self.traffic.overflows_noted_at = now;
             self.ports.iter_mut().flatten().for_each(|port| port.note_overflow());
-        }
-    }
-
-    fn set_source(&mut self, now: Instant, id: PortId, source: Option<IpAddr>) {
-        for vrid in 0..=255 {
-            let Some(port) = self.ports[usize::from(id)].as_deref_mut() else {
-                return;
-            };
-            port.source = source;
-            if let Some(slot) = port.slots[vrid] {
-                self.with_router(slot, |router| router.set_source(now, source));
-            }
         }
     }
 }

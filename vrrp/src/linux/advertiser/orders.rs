@@ -38,7 +38,15 @@ impl Advertiser {
                 self.with_router(id, |router| router.reconfigure(now, &mut config));
                 self.outlet.give_back(Effect::Garbage(Garbage::Config(config)));
             }
-            Order::Source(id, source) => self.set_source(now, id, source),
+            Order::Transport(id, mut transport) => {
+                if let Some(slot) = self.slots[usize::from(id)].as_deref_mut() {
+                    std::mem::swap(&mut slot.transport, &mut transport);
+                }
+                self.outlet.give_back(Effect::Garbage(Garbage::Transport(transport)));
+            }
+            Order::Source(id, source) => {
+                self.with_router(id, |router| router.set_source(now, source));
+            }
             Order::Eligibility(id, eligibility) => {
                 self.with_router(id, |router| router.set_eligibility(now, eligibility));
             }
@@ -83,16 +91,11 @@ impl Advertiser {
 
     fn add_slot(&mut self, now: Instant, id: SlotId, slot: Box<Slot>) {
         let vrid = slot.router.config().vrid;
-        let port = self.ports[usize::from(slot.port)].as_mut();
-        let source = port.as_ref().and_then(|port| port.source);
-        if let Some(port) = port {
+        if let Some(port) = &mut self.ports[usize::from(slot.port)] {
             port.slots[usize::from(vrid.get())] = Some(id);
         }
         self.slots[usize::from(id)] = Some(slot);
-        self.with_router(id, |router| {
-            router.set_source(now, source);
-            router.start(now);
-        });
+        self.with_router(id, |router| router.start(now));
     }
 
     fn remove_slot(&mut self, id: SlotId) {

@@ -5,6 +5,7 @@ use core::sync::atomic::Ordering::Relaxed;
 
 use super::outlet::Outlet;
 use crate::Priority;
+use crate::config::Transport;
 use crate::linux::clock;
 use crate::linux::messages::{
     DROP_REPORT_INTERVAL, Effect, MISMATCH_SHOWN, Port, PortId, Slot, SlotId,
@@ -57,11 +58,8 @@ impl Traffic {
             return Received::Nothing;
         };
         let now = clock::now();
-        match judge(datagram.bytes, port.source, &port.slots) {
-            Ok((slot_id, advert)) => {
-                let Some(slot) = slots[usize::from(slot_id)].as_deref_mut() else {
-                    return Received::Discarded;
-                };
+        match judge(datagram.bytes, &port.slots, slots) {
+            Ok((slot_id, slot, advert)) => {
                 examine(slot_id, slot, &advert, now, outlet);
                 let Advert { source, priority, interval, .. } = advert;
                 let heard = Heard { source, priority, interval };
@@ -112,20 +110,27 @@ impl Traffic {
 }
 
 /// Checks a packet as RFC 9568, 7.1, asks; for which virtual router it is.
-fn judge<'a>(
+fn judge<'a, 's>(
     packet: &'a [u8],
-    own: Option<IpAddr>,
-    slots: &[Option<SlotId>; 256],
-) -> Result<(SlotId, Advert<'a>), (DropReason, Option<IpAddr>)> {
+    vrids: &[Option<SlotId>; 256],
+    slots: &'s mut [Option<Box<Slot>>],
+) -> Result<(SlotId, &'s mut Slot, Advert<'a>), (DropReason, Option<IpAddr>)> {
     let advert = Advert::decode_ipv4(packet).map_err(|reason| (reason, source_of(packet)))?;
     let source = Some(advert.source);
-    if own == source {
+    let id = vrids[usize::from(advert.vrid.get())];
+    let slot = id.and_then(|id| Some((id, slots[usize::from(id)].as_deref_mut()?)));
+    let Some((id, slot)) = slot else {
+        return Err((DropReason::UnknownVrid, source));
+    };
+    if slot.router.source() == source {
         return Err((DropReason::OwnSource, source));
     }
-    match slots[usize::from(advert.vrid.get())] {
-        Some(slot) => Ok((slot, advert)),
-        None => Err((DropReason::UnknownVrid, source)),
+    if let Transport::Unicast { peers } = &slot.transport
+        && !peers.contains(&advert.source)
+    {
+        return Err((DropReason::UnknownPeer, source));
     }
+    Ok((id, slot, advert))
 }
 
 /// The source of a packet that could not be decoded, if it has one.

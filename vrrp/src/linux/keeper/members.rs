@@ -9,12 +9,13 @@ use super::removal::Search;
 use crate::announce::Schedule;
 use crate::linux::clock;
 use crate::linux::messages::{
-    Held, MAX_PORTS, MAX_SLOTS, Order, PortId, Slot, SlotCounters, SlotId, View,
+    MAX_PORTS, MAX_SLOTS, Order, PortId, Slot, SlotCounters, SlotId, View,
 };
 use crate::linux::neighbour::Claim;
 use crate::proto::{EventKind, LastTransition, RouterSpec, RouterStatus};
 use crate::router::{Announcement, Eligibility, Router, State};
 use crate::time::{Duration, Instant};
+use crate::wire::virtual_mac;
 
 /// The least time between two claims by ARP that are told to the advertising thread.
 const CLAIM_INTERVAL: Duration = Duration::from_millis(100);
@@ -178,23 +179,22 @@ impl Keeper {
             self.refuse(&spec, format!("one process runs {MAX_SLOTS} virtual routers at most"));
             return;
         };
-        let Some(port) = self.port_for(&spec.interface) else {
-            self.refuse(&spec, format!("one process uses {MAX_PORTS} interfaces at most"));
+        let Some(port) = self.port_for(&spec.interface, spec.config.family()) else {
+            let error =
+                format!("one process uses {MAX_PORTS} interfaces, counted by family, at most");
+            self.refuse(&spec, error);
             return;
         };
         let counters = Arc::new(SlotCounters::default());
-        let slot = Box::new(Slot {
-            router: Router::new(spec.config.clone()),
-            port,
-            counters: Arc::clone(&counters),
-            view: None,
-            peer_checksum: None,
-            mismatch: None,
-            held: Held::default(),
-        });
+        let mut router = Router::new(spec.config.clone());
+        router.set_source(clock::now(), self.ports.get(&port).and_then(|entry| entry.source));
+        let virtual_mac =
+            spec.virtual_mac.then(|| virtual_mac(spec.config.family(), spec.config.vrid));
+        let slot =
+            Slot::new(router, port, spec.transport.clone(), virtual_mac, Arc::clone(&counters));
         self.members.insert(id, Member::new(spec, port, counters));
         self.remove_stale(id);
-        self.orders.send(Order::AddSlot(id, slot));
+        self.orders.send(Order::AddSlot(id, Box::new(slot)));
     }
 
     /// Tells that a virtual router is not run.
@@ -222,6 +222,10 @@ impl Keeper {
             member.installed = false;
         }
         let config = Box::new(member.spec.config.clone());
+        if old.transport != member.spec.transport {
+            let transport = Box::new(member.spec.transport.clone());
+            self.orders.send(Order::Transport(id, transport));
+        }
         if addresses_changed && !member.wanted {
             self.remove_stale(id);
         }

@@ -12,9 +12,8 @@ use super::Keeper;
 use super::requests::by_name;
 use crate::Family;
 use crate::linux::interface::LinkInfo;
-use crate::linux::messages::{DropNote, MAX_PORTS, Order, Port, PortCounters, PortId};
+use crate::linux::messages::{MAX_PORTS, Order, Port, PortCounters, PortId};
 use crate::linux::neighbour::{Announcer, Listener};
-use crate::linux::receive::RecvBuf;
 use crate::linux::socket::AdvertSocket;
 use crate::linux::source::choose_source;
 use crate::proto::EventKind;
@@ -24,12 +23,14 @@ use crate::wire::DropReason;
 const RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
 
 pub(super) struct PortEntry {
+    /// The interface's.
     pub(super) name: String,
+    pub(super) family: Family,
     /// The interface's index while it exists and a socket is open on it.
     pub(super) ifindex: Option<u32>,
     /// The Ethernet address that is announced.
     pub(super) mac: Option<[u8; 6]>,
-    source: Option<IpAddr>,
+    pub(super) source: Option<IpAddr>,
     /// Why the interface cannot be used.
     pub(super) problem: Option<String>,
     announcer: Option<Announcer>,
@@ -40,9 +41,10 @@ pub(super) struct PortEntry {
 }
 
 impl PortEntry {
-    fn new(name: &str) -> Self {
+    fn new(name: &str, family: Family) -> Self {
         Self {
             name: name.to_owned(),
+            family,
             ifindex: None,
             mac: None,
             source: None,
@@ -75,14 +77,15 @@ impl Keeper {
         self.ports.get(&id).map(|port| port.name.clone()).unwrap_or_default()
     }
 
-    /// The port of an interface, made if there is none yet.
-    pub(super) fn port_for(&mut self, interface: &str) -> Option<PortId> {
-        let known = self.ports.iter().find(|(_, port)| port.name == interface);
+    /// The port of an interface and family, made if there is none yet.
+    pub(super) fn port_for(&mut self, interface: &str, family: Family) -> Option<PortId> {
+        let known =
+            self.ports.iter().find(|(_, port)| port.name == interface && port.family == family);
         if let Some((&id, _)) = known {
             return Some(id);
         }
         let id = (0..MAX_PORTS).find(|id| !self.ports.contains_key(id))?;
-        self.ports.insert(id, PortEntry::new(interface));
+        self.ports.insert(id, PortEntry::new(interface, family));
         self.refresh_port(id);
         Some(id)
     }
@@ -144,13 +147,10 @@ impl Keeper {
                 }
             }
         }
+        self.set_source(id, source);
         let Some(entry) = self.ports.get_mut(&id) else {
             return;
         };
-        if entry.source != source {
-            entry.source = source;
-            self.orders.send(Order::Source(id, source));
-        }
         if entry.problem != problem {
             entry.problem.clone_from(&problem);
             let interface = entry.name.clone();
@@ -159,15 +159,24 @@ impl Keeper {
         self.watch_addresses(id, virtuals);
     }
 
+    /// Takes a port's source, and tells the virtual routers on it.
+    fn set_source(&mut self, id: PortId, source: Option<IpAddr>) {
+        let Some(entry) = self.ports.get_mut(&id).filter(|entry| entry.source != source) else {
+            return;
+        };
+        entry.source = source;
+        let here = self.members.iter().filter(|(_, member)| member.port == id);
+        here.for_each(|(&id, _)| self.orders.send(Order::Source(id, source)));
+    }
+
     fn close_port(&mut self, id: PortId) {
         if let Some(entry) = self.ports.get_mut(&id)
             && let Some(ifindex) = entry.ifindex.take()
         {
-            entry.source = None;
             entry.mac = None;
             entry.announcer = None;
             entry.arp = None;
-            self.orders.send(Order::Source(id, None));
+            self.set_source(id, None);
             self.orders.send(Order::RemovePort(id));
             // A link that was renamed has kept its addresses.
             if self.links.contains_key(&ifindex) {
@@ -207,7 +216,10 @@ impl Keeper {
     }
 
     fn open_sockets(&mut self, id: PortId, link: &LinkInfo) -> Result<(), String> {
-        let socket = AdvertSocket::open(link.index, Family::Ipv4, RECEIVE_BUFFER)
+        let Some(family) = self.ports.get(&id).map(|entry| entry.family) else {
+            return Ok(());
+        };
+        let socket = AdvertSocket::open(link.index, family, RECEIVE_BUFFER)
             .map_err(|error| error.to_string())?;
         let listener = Listener::open(link.index, &[]).map_err(|error| error.to_string())?;
         let token = epoll::EventData::new_u64(u64::from(id));
@@ -229,16 +241,7 @@ impl Keeper {
             slots[usize::from(member.spec.config.vrid.get())] = Some(slot);
         }
         let counters = self.ports.get(&id).map(|entry| Arc::clone(&entry.counters));
-        Port {
-            socket,
-            receive: RecvBuf::new(),
-            slots,
-            source: None,
-            counters: counters.unwrap_or_default(),
-            dropped: [DropNote::default(); DropReason::ALL.len()],
-            overflowed: 0,
-            send_failing: false,
-        }
+        Port::new(socket, slots, counters.unwrap_or_default())
     }
 
     fn watch_addresses(&mut self, id: PortId, virtuals: Vec<IpAddr>) {
