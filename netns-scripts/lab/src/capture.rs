@@ -1,4 +1,7 @@
-//! Adverts and ARP as they come in at the bridge's ports, with the kernel's time of each frame.
+//! Adverts, ARP and Neighbor Discovery as they come in at the bridge's ports, with the kernel's
+//! time of each frame.
+
+mod tap;
 
 use std::collections::HashMap;
 use std::io::{self, IoSliceMut};
@@ -16,10 +19,14 @@ use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 use crate::timeline::{Event, Timeline};
 use crate::{Frame, Lab, LabError, Port, Stamp, VRID, decode, within};
 
+pub use tap::{Direction, Keep, Seen, Tap};
+
 /// Every protocol, in network byte order as AF_PACKET wants it.
 const ETH_P_ALL: i32 = 0x0300;
 /// A frame of interest is far shorter.
 const FRAME: usize = 256;
+/// How long the end of a capture may take to be noticed.
+const TURN: Duration = Duration::from_millis(50);
 
 /// Watches the bridge until it is dropped.
 #[derive(Debug)]
@@ -38,7 +45,7 @@ impl Capture {
                 Ok((usize::try_from(index).unwrap_or(usize::MAX), *port))
             };
             let ports = ports.iter().map(index).collect::<io::Result<_>>()?;
-            Ok((socket()?, ports))
+            Ok((socket(&of_interest_coming_in())?, ports))
         };
         let (socket, ports) =
             within(&lab.namespace("bridge"), open)?.map_err(LabError::instrument("capturing"))?;
@@ -62,18 +69,18 @@ impl Drop for Capture {
     }
 }
 
-/// A socket on all interfaces of the namespace that passes what comes in as ARP or VRRP.
-fn socket() -> io::Result<Socket> {
+/// A socket on all interfaces of the namespace that passes what `filter` does.
+fn socket(filter: &[SockFilter]) -> io::Result<Socket> {
     let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(ETH_P_ALL)))?;
-    socket.attach_filter(&arp_or_vrrp_coming_in())?;
-    socket.set_read_timeout(Some(Duration::from_millis(100)))?;
+    socket.attach_filter(filter)?;
+    socket.set_read_timeout(Some(TURN))?;
     setsockopt(&socket.as_fd(), sockopt::ReceiveTimestampns, &true)?;
     setsockopt(&socket.as_fd(), sockopt::RcvBufForce, &(4 << 20))?;
     Ok(socket)
 }
 
-/// Classic BPF: not outgoing, and ARP or IPv4 with protocol 112.
-fn arp_or_vrrp_coming_in() -> [SockFilter; 9] {
+/// Classic BPF: not outgoing, and ARP, IPv4 or IPv6 with protocol 112, or ICMPv6.
+fn of_interest_coming_in() -> [SockFilter; 13] {
     const LOAD_BYTE: u16 = 0x30;
     const LOAD_HALF: u16 = 0x28;
     const JUMP_EQUAL: u16 = 0x15;
@@ -82,37 +89,46 @@ fn arp_or_vrrp_coming_in() -> [SockFilter; 9] {
     const OUTGOING: u32 = 4;
     [
         SockFilter::new(LOAD_BYTE, 0, 0, PACKET_TYPE),
-        SockFilter::new(JUMP_EQUAL, 5, 0, OUTGOING),
+        SockFilter::new(JUMP_EQUAL, 9, 0, OUTGOING),
         SockFilter::new(LOAD_HALF, 0, 0, 12),
-        SockFilter::new(JUMP_EQUAL, 4, 0, 0x0806),
-        SockFilter::new(JUMP_EQUAL, 0, 2, 0x0800),
+        SockFilter::new(JUMP_EQUAL, 8, 0, 0x0806),
+        SockFilter::new(JUMP_EQUAL, 3, 0, 0x86dd),
+        SockFilter::new(JUMP_EQUAL, 0, 5, 0x0800),
         SockFilter::new(LOAD_BYTE, 0, 0, 23),
-        SockFilter::new(JUMP_EQUAL, 1, 0, 112),
+        SockFilter::new(JUMP_EQUAL, 4, 3, 112),
+        SockFilter::new(LOAD_BYTE, 0, 0, 20),
+        SockFilter::new(JUMP_EQUAL, 2, 0, 112),
+        SockFilter::new(JUMP_EQUAL, 1, 0, 58),
         SockFilter::new(RETURN, 0, 0, 0),
         SockFilter::new(RETURN, 0, 0, u32::MAX),
     ]
 }
 
 fn receive(socket: &Socket, ports: &HashMap<usize, Port>, timeline: &Timeline) {
-    let mut frame = [0; FRAME];
-    let mut control = nix::cmsg_space!(TimeSpec);
-    let mut parts = [IoSliceMut::new(&mut frame)];
-    let fd = socket.as_raw_fd();
-    let Ok(message) = recvmsg::<LinkAddr>(fd, &mut parts, Some(&mut control), MsgFlags::empty())
-    else {
-        return;
-    };
-    let at = kernel_stamp(message.cmsgs()).unwrap_or_else(Stamp::now);
-    let port = message.address.and_then(|address| ports.get(&address.ifindex()).copied());
-    let length = message.bytes;
-    let event = match (port, frame.get(..length).and_then(decode)) {
+    let mut buffer = [0; FRAME];
+    let Some((at, from, frame)) = next(socket, &mut buffer) else { return };
+    let event = match (ports.get(&from.ifindex()), decode(frame)) {
         (Some(Port::Node(node)), Some(Frame::Advert(advert))) if advert.vrid == VRID => {
-            Event::Advert(node, advert)
+            Event::Advert(*node, advert)
         }
-        (Some(port), Some(Frame::Arp(arp))) => Event::Arp(port, arp),
+        (Some(port), Some(Frame::Arp(arp))) => Event::Arp(*port, arp),
         _ => return,
     };
     timeline.push(at, event);
+}
+
+/// The next frame, when it came, and where. `None` if none came within [`TURN`].
+fn next<'a>(socket: &Socket, buffer: &'a mut [u8]) -> Option<(Stamp, LinkAddr, &'a [u8])> {
+    let mut control = nix::cmsg_space!(TimeSpec);
+    let (at, from, length) = {
+        let mut parts = [IoSliceMut::new(buffer)];
+        let flags = MsgFlags::empty();
+        let message =
+            recvmsg::<LinkAddr>(socket.as_raw_fd(), &mut parts, Some(&mut control), flags).ok()?;
+        let at = kernel_stamp(message.cmsgs()).unwrap_or_else(Stamp::now);
+        (at, message.address?, message.bytes)
+    };
+    Some((at, from, buffer.get(..length)?))
 }
 
 /// The kernel's time of a packet, from the control messages beside it.

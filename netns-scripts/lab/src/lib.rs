@@ -15,6 +15,7 @@ mod daemon;
 mod error;
 mod frame;
 mod hogs;
+pub mod inject;
 mod netns;
 mod node;
 mod observer;
@@ -33,14 +34,18 @@ pub mod scenario;
 pub mod stats;
 
 pub use bench::Bench;
+pub use capture::{Direction, Keep, Seen, Tap};
 pub use clock::{Stamp, sleep_until};
 pub use daemon::{Daemon, Interval, Kind, Preempt};
 pub use error::LabError;
-pub use frame::{Advert, Arp, ArpOperation, Checksum, Frame, decode};
+pub use frame::{
+    Advert, Arp, ArpOperation, Checksum, Discovery, Ethernet, Frame, Neighbour, decode,
+};
 pub use hogs::Hogs;
 pub use netns::within;
 pub use node::{BEYOND, CLIENT, Node, Port, VIP, VRID};
 pub use observer::Observer;
+pub use pnet::util::MacAddr;
 pub use priority::{DAEMON_PRIORITY, INSTRUMENT_PRIORITY, round_robin};
 pub use probe::Probe;
 pub use probe_log::{ProbeLog, Sample};
