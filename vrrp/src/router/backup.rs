@@ -116,6 +116,19 @@ impl Router {
         }
     }
 
+    /// While nobody has been heard, Active_Adver_Interval is the local interval (6.4.1). A timer
+    /// that runs is shortened at most: nobody is known who would need more.
+    pub(super) fn interval_changed_in_backup(&mut self, now: Instant) {
+        let interval = self.config.interval;
+        let down_at = now + active_down_interval(interval, self.skew_priority());
+        if let Phase::Backup(backup) = &mut self.phase
+            && backup.heard.is_none()
+        {
+            backup.interval = interval;
+            backup.down_at = backup.down_at.min(down_at);
+        }
+    }
+
     pub(super) fn end_linger(&mut self) {
         if let Phase::Backup(backup) = &mut self.phase
             && backup.linger_until.take().is_some()

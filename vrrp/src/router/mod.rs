@@ -171,6 +171,9 @@ impl Router {
             }
         }
         self.priority_changed(now, before);
+        if interval_changed {
+            self.interval_changed_in_backup(now);
+        }
     }
 
     /// Takes the verdict of the checks and of the operator.
@@ -248,7 +251,8 @@ impl Router {
     }
 
     /// The packets that waited during a stall have been read. A Backup waits a whole
-    /// Active_Down_Interval from now: what it did not hear, it may have slept through.
+    /// Active_Down_Interval from now: what it did not hear, it may have slept through. An owner is
+    /// Active again, unless another owner was heard.
     pub fn handle_resumed(&mut self, now: Instant, late: Duration) {
         if late <= self.config.interval.duration() {
             return;
@@ -256,9 +260,14 @@ impl Router {
         match &mut self.phase {
             Phase::Initialize(_) => {}
             Phase::Active(active) => active.suspect = false,
-            Phase::Backup(_) => {
+            Phase::Backup(backup) => {
+                let another = backup.heard.is_some_and(|(_, priority)| priority.is_owner());
                 self.actions.push(Action::Report(Report::Stalled { late }));
-                self.restart_active_down(now);
+                if self.effective_priority() == Some(Priority::OWNER) && !another {
+                    self.become_active(now, Cause::AddressOwner);
+                } else {
+                    self.restart_active_down(now);
+                }
             }
         }
     }
@@ -329,6 +338,10 @@ impl Router {
             Phase::Initialize(_) => {}
             // At once, without moving the schedule.
             Phase::Active(_) => self.send_advert(after),
+            // An owner waits for nobody, here as in Initialize (6.4.1).
+            Phase::Backup(_) if after == Some(Priority::OWNER) => {
+                self.become_active(now, Cause::AddressOwner);
+            }
             Phase::Backup(_) => self.priority_changed_in_backup(now, before),
         }
     }

@@ -10,6 +10,7 @@ mod initialize;
 mod install;
 mod interface;
 mod lease;
+mod owner;
 mod reconfigure;
 mod rival;
 mod stall;

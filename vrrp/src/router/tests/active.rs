@@ -48,13 +48,15 @@ fn priority_0_is_answered_at_once_and_restarts_the_schedule_6_4_3() {
 
 #[test]
 fn a_lower_advert_is_answered_at_once_without_moving_the_schedule_6_4_3() {
-    for (source, priority) in [(HIGH, 1), (HIGH, 191), (LOW, 192)] {
-        let mut rig = Rig::active(config());
-        rig.wait(ms(700));
-        assert_eq!(rig.hear(source, priority), [Advert(192), Reassert]);
-        assert_eq!(rig.state(), State::Active);
-        rig.run(ms(100));
-        assert_eq!(rig.due_in(), ms(200));
+    for config in [config(), always(), never()] {
+        for (source, priority) in [(HIGH, 1), (HIGH, 191), (LOW, 192)] {
+            let mut rig = Rig::active(config.clone());
+            rig.wait(ms(700));
+            assert_eq!(rig.hear_at(source, priority, centis(1)), [Advert(192), Reassert]);
+            assert_eq!(rig.state(), State::Active);
+            rig.run(ms(100));
+            assert_eq!(rig.due_in(), ms(200));
+        }
     }
 }
 
@@ -78,6 +80,10 @@ fn an_active_that_lost_watches_the_winner_at_the_winner_s_interval_6_4_3() {
     rig.hear_at(HIGH, 200, centis(200));
     rig.successor_announces();
     assert_eq!(rig.due_in(), DOWN * 2);
+    rig.hear(HIGH, 0);
+    assert_eq!(rig.due_in(), SKEW * 2);
+    assert_eq!(rig.fire(), [Advert(192), Install]);
+    assert_eq!(rig.due_in(), INTERVAL, "its own advertisements are at its own interval");
 }
 
 #[test]
@@ -115,17 +121,6 @@ fn ipv6_addresses_are_compared_as_unsigned_numbers_6_4_3() {
         rig.hear(other.parse().unwrap(), 192);
         assert_eq!(rig.state() == State::Backup, wins, "{own} {other}");
     }
-}
-
-#[test]
-fn of_two_owners_the_greater_address_stays_erratum_8298() {
-    let owner = RouterConfig { priority: Priority::OWNER, ..config() };
-    let mut rig = Rig::active(owner.clone());
-    assert_eq!(rig.hear(LOW, 255), [Advert(255), Reassert]);
-    assert_eq!(rig.state(), State::Active);
-    let mut rig = Rig::active(owner);
-    rig.hear(HIGH, 255);
-    assert_eq!(rig.state(), State::Backup);
 }
 
 #[test]

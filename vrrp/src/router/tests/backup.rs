@@ -80,12 +80,31 @@ fn priority_0_sets_the_timer_even_where_less_was_left_6_4_2() {
     assert_eq!(rig.due_in(), SKEW);
 }
 
+/// What the interval is in the advertisement that gives up does not matter.
 #[test]
 fn priority_0_leaves_skew_time_of_the_learned_interval_6_4_2() {
-    let mut rig = Rig::started(config());
-    rig.hear_at(HIGH, 200, centis(400));
-    rig.hear(HIGH, 0);
-    assert_eq!(rig.due_in(), SKEW * 4);
+    for config in [config(), always(), never()] {
+        let mut rig = Rig::started(config);
+        rig.hear(HIGH, 0);
+        assert_eq!(rig.due_in(), SKEW, "nobody heard: of the local interval");
+        rig.hear_at(HIGH, 200, centis(400));
+        rig.hear_at(HIGH, 0, Centis::MAX);
+        assert_eq!(rig.due_in(), SKEW * 4);
+        rig.hear_at(HIGH, 200, Centis::MAX);
+        rig.hear_at(LOW, 0, centis(1));
+        assert_eq!(rig.due_in(), Centis::MAX.duration() / 4);
+    }
+}
+
+#[test]
+fn the_interval_of_a_discarded_advert_is_not_learned_for_skew_time_either_6_4_2() {
+    let mut rig = Rig::started(always());
+    rig.hear_at(LOW, 191, centis(400));
+    rig.hear(LOW, 0);
+    assert_eq!(rig.due_in(), SKEW);
+    rig.wait(ms(100));
+    rig.hear_at(HIGH, 191, centis(400));
+    assert_eq!(rig.due_in(), SKEW - ms(100), "nor does it touch the timer after priority 0");
 }
 
 #[test]
@@ -162,22 +181,6 @@ fn a_new_active_advertises_at_the_local_interval_not_the_learned_one_6_4_2() {
     rig.hear_at(HIGH, 200, centis(400));
     rig.fire();
     assert_eq!(rig.due_in(), INTERVAL);
-}
-
-#[test]
-fn the_owner_of_the_addresses_always_preempts_6_1() {
-    for preempt in [Preempt::DegradedOnly, Preempt::Always, Preempt::Never] {
-        let owner = RouterConfig { priority: Priority::OWNER, preempt, ..config() };
-        let mut rig = Rig::active(owner);
-        rig.hear(HIGH, 255);
-        assert_eq!(rig.state(), State::Backup, "an owner with a greater address, erratum 8298");
-        rig.run(ms(1000));
-        let due = rig.router.poll_timeout();
-        rig.hear(HIGH, 254);
-        assert_eq!(rig.router.poll_timeout(), due, "{preempt:?}");
-        rig.hear(HIGH, 255);
-        assert!(rig.router.poll_timeout() > due);
-    }
 }
 
 #[test]

@@ -13,16 +13,6 @@ fn a_router_starts_in_backup_and_sends_nothing_6_4_1() {
 }
 
 #[test]
-fn the_address_owner_is_active_at_once_advert_first_6_4_1() {
-    let mut rig = Rig::new(RouterConfig { priority: Priority::OWNER, ..config() });
-    rig.source(Some(OWN));
-    assert_eq!(rig.start(), [Advert(255), Install]);
-    assert_eq!((rig.state(), rig.cause()), (State::Active, Cause::AddressOwner));
-    assert_eq!(rig.installed(), [Announce]);
-    assert_eq!(rig.due_in(), INTERVAL);
-}
-
-#[test]
 fn starting_twice_does_nothing() {
     let mut rig = Rig::started(config());
     rig.wait(ms(500));

@@ -37,13 +37,6 @@ fn a_flapping_interface_starts_a_whole_interval_each_time_and_never_two() {
 }
 
 #[test]
-fn an_owner_is_active_as_soon_as_its_interface_is_back() {
-    let mut rig = Rig::active(RouterConfig { priority: Priority::OWNER, ..config() });
-    rig.source(None);
-    assert_eq!(rig.source(Some(OWN)), [Advert(255), Install]);
-}
-
-#[test]
 fn another_source_address_takes_effect_with_the_next_advert_and_in_the_tie_break() {
     let mut rig = Rig::active(config());
     rig.wait(ms(300));

@@ -139,6 +139,23 @@ fn another_interval_does_not_shorten_what_a_backup_has_learned() {
 }
 
 #[test]
+fn a_backup_that_has_heard_nobody_waits_at_the_new_local_interval_6_4_1() {
+    let mut rig = Rig::started(config());
+    rig.wait(ms(500));
+    rig.reconfigure(RouterConfig { interval: centis(10), ..config() });
+    assert_eq!(rig.due_in(), DOWN / 10);
+    rig.hear(LOW, 0);
+    assert_eq!(rig.due_in(), SKEW / 10);
+
+    let mut rig = Rig::started(config());
+    rig.wait(ms(500));
+    rig.reconfigure(RouterConfig { interval: centis(1000), priority: prio(128), ..config() });
+    assert_eq!(rig.due_in(), DOWN + ms(250) - ms(500), "what runs is not prolonged");
+    rig.hear(LOW, 0);
+    assert_eq!(rig.due_in(), ms(5000));
+}
+
+#[test]
 fn a_backup_s_new_priority_shifts_its_skew_time() {
     let mut rig = Rig::started(config());
     rig.wait(ms(1000));
