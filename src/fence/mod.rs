@@ -96,7 +96,11 @@ impl Fencer {
             .iter()
             .flat_map(|vip| {
                 let interface = vip.interface.clone();
-                let fenced = move |address| Fenced { interface: interface.clone(), address };
+                let fenced = move |address| Fenced {
+                    interface: interface.clone(),
+                    address,
+                    only_ours: false,
+                };
                 addresses_of(vip).into_iter().map(fenced)
             })
             .collect();
@@ -113,7 +117,7 @@ impl Fencer {
                         FenceOutcome::Removed => fencing.removed.push(fenced.address),
                         FenceOutcome::Absent => {}
                         FenceOutcome::Failed(error) => {
-                            let Fenced { interface, address } = fenced;
+                            let Fenced { interface, address, .. } = fenced;
                             fencing.errors.push(format!("{address} on {interface}: {error}"));
                         }
                     }

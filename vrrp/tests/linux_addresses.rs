@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use linux_support::*;
+use vrrp::Family;
 use vrrp::config::Lease;
 use vrrp::linux::interface::{AddressInfo, Scope};
 use vrrp::linux::monitor::{Change, Monitor};
@@ -48,6 +49,7 @@ fn an_installed_address_is_a_host_address_that_is_ours() {
         scope: Scope::Host,
         secondary: false,
         ours: true,
+        usable: true,
     };
     assert!(addresses.contains(&expected), "{addresses:?}");
     assert!(addresses.iter().all(|info| info.ifindex == here));
@@ -176,8 +178,9 @@ fn installing_over_a_foreign_address_leaves_its_scope() {
 fn the_virtual_address_is_never_a_source() {
     let Some(_peer) = namespaces() else { return };
     let (mut netlink, here) = (Netlink::open().unwrap(), index(HERE));
-    let source =
-        |netlink: &mut Netlink| choose_source(&netlink.addresses(None).unwrap(), here, &[VIP]);
+    let source = |netlink: &mut Netlink| {
+        choose_source(&netlink.addresses(None).unwrap(), here, Family::Ipv4, &[VIP], &[])
+    };
     netlink.install(here, VIP, lease(60)).unwrap();
     assert!(!is_source(VIP));
     assert_eq!(udp_source(), Some(HERE_IP.into()));

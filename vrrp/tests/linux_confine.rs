@@ -135,9 +135,9 @@ fn addresses(here: u32, mac: [u8; 6]) {
 }
 
 fn neighbours(peer: &Peer, here: u32, mac: [u8; 6], there: u32, peer_mac: [u8; 6]) {
-    Announcer::open(here, HERE, mac).unwrap().announce(VIP).unwrap();
-    let listener = Listener::open(here, &[VIP]).unwrap();
-    peer.run(move || Announcer::open(there, THERE, peer_mac).unwrap().announce(VIP).unwrap());
+    Announcer::open(here, HERE, mac).unwrap().announce(VIP, None).unwrap();
+    let listener = Listener::open(here, Family::Ipv4, &[VIP]).unwrap();
+    peer.run(move || Announcer::open(there, THERE, peer_mac).unwrap().announce(VIP, None).unwrap());
     let heard = wait_for("ARP", &listener, || listener.recv().unwrap());
     assert_eq!(heard.mac, peer_mac);
 }

@@ -19,7 +19,7 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 fn fenced(interface: &str, address: IpAddr) -> Fenced {
-    Fenced { interface: interface.to_owned(), address }
+    Fenced { interface: interface.to_owned(), address, only_ours: false }
 }
 
 fn present(address: IpAddr) -> bool {

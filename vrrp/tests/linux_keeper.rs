@@ -22,7 +22,7 @@ use vrrp::linux::netlink::Netlink;
 use vrrp::proto::{EventKind, Reply, Request, RouterSpec, RouterStatus};
 use vrrp::router::{Report, State};
 use vrrp::time::Centis;
-use vrrp::{Priority, Vrid};
+use vrrp::{Family, Priority, Vrid};
 
 const SOCKET: &str = "VRRP_TEST_SOCKET";
 
@@ -201,7 +201,7 @@ fn an_address_that_a_backup_has_is_removed() {
 fn another_ethernet_address_is_announced() {
     const NEW_MAC: [u8; 6] = [2, 0, 0, 0, 0, 0x77];
     let Some(peer) = namespaces() else { return };
-    let listener = peer.run(|| Listener::open(index(THERE), &[vip(11)]).unwrap());
+    let listener = peer.run(|| Listener::open(index(THERE), Family::Ipv4, &[vip(11)]).unwrap());
     let mut process = Process::start();
     let mut spec = router("a", 1, 255, vip(11));
     spec.config.lease = None;

@@ -5,9 +5,9 @@ use core::net::IpAddr;
 use super::socket::{SocketError, open_raw, send};
 use crate::Family;
 
-/// Sends `packet`, a whole IP packet with an advert of priority 0, on an interface, so that the
-/// Backups wait Skew_Time and not Active_Down_Interval (RFC 9568, 6.4.2). Opens a socket for it
-/// and never waits.
+/// Sends `packet`, a whole IP packet with an advert of priority 0, on an interface, to the group or
+/// to one peer, so that the Backups wait Skew_Time and not Active_Down_Interval (RFC 9568, 6.4.2).
+/// Opens a socket for it and never waits.
 ///
 /// # Errors
 /// If the socket cannot be opened, or the packet cannot leave.

@@ -3,14 +3,16 @@
 
 use core::net::IpAddr;
 use core::time::Duration;
+use std::collections::BTreeMap;
 use std::io;
 
+use netlink_packet_route::address::AddressMessage;
 use nix::net::if_::if_nametoindex;
 use rtnetlink::Handle;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
-use super::netlink::{Netlink, removal};
+use super::netlink::{Netlink, exact_removal, removal};
 
 /// How long one answer of the kernel is waited for.
 const TIMEOUT: Duration = Duration::from_millis(500);
@@ -31,6 +33,9 @@ pub struct Fenced {
     pub interface: String,
     /// The virtual address.
     pub address: IpAddr,
+    /// Only if mainstay installed it (before Linux 5.18 nobody knows, and it stays): for an address
+    /// owner, whose interface may have it from elsewhere.
+    pub only_ours: bool,
 }
 
 /// What became of an address.
@@ -68,18 +73,23 @@ impl Fence {
         Ok(Self { handle, driver: tokio::spawn(connection) })
     }
 
-    /// Removes the addresses, all at a time, whoever installed them: IPv4 whatever prefix length
-    /// they have, IPv6 as /128. One that is not on its interface, which may have been renamed, is
-    /// removed from all others where mainstay installed it (before Linux 5.18 nobody knows). The
-    /// outcomes are in the order of `addresses`.
+    /// Removes the addresses, all at a time, whatever prefix length they have. One that is not on
+    /// its interface, which may have been renamed or have given it to a macvlan above, is removed
+    /// from all others where mainstay installed it (before Linux 5.18 nobody knows: name the
+    /// macvlan as an interface). The outcomes are in the order of `addresses`.
     pub async fn remove(&self, addresses: &[Fenced]) -> Vec<FenceOutcome> {
         let mut outcomes: Vec<_> = addresses.iter().map(|_| FenceOutcome::Absent).collect();
-        let named = addresses.iter().enumerate().filter_map(|(i, fenced)| {
-            let ifindex = if_nametoindex(fenced.interface.as_str()).ok()?;
-            Some(Target { i, ifindex, address: fenced.address })
-        });
+        let indices: Vec<_> =
+            addresses.iter().map(|fenced| if_nametoindex(fenced.interface.as_str()).ok()).collect();
+        // First those that are most likely to be there, without a look.
+        let named =
+            addresses.iter().zip(&indices).enumerate().filter_map(|(i, (fenced, index))| {
+                let ifindex = index.filter(|_| !fenced.only_ours)?;
+                Some(Target { i, request: removal(ifindex, fenced.address, 128) })
+            });
         self.remove_targets(named, &mut outcomes).await;
-        self.remove_targets(strays(addresses, &outcomes), &mut outcomes).await;
+        let others = others(addresses, &indices, &outcomes);
+        self.remove_targets(others, &mut outcomes).await;
         outcomes
     }
 
@@ -89,13 +99,15 @@ impl Fence {
         outcomes: &mut [FenceOutcome],
     ) {
         let mut tasks = JoinSet::new();
-        for Target { i, ifindex, address } in targets {
+        for Target { i, request } in targets {
             let handle = self.handle.clone();
-            tasks.spawn(async move { (i, remove_twins(&handle, ifindex, address).await) });
+            tasks.spawn(async move { (i, remove_twins(&handle, &request).await) });
         }
         while let Some(finished) = tasks.join_next().await {
+            // One failure is not undone by a twin's removal.
             if let Ok((i, outcome)) = finished
                 && !matches!(outcome, FenceOutcome::Absent)
+                && !matches!(outcomes[i], FenceOutcome::Failed(_))
             {
                 outcomes[i] = outcome;
             }
@@ -103,33 +115,39 @@ impl Fence {
     }
 }
 
-/// An address of the list, by its place there, on an interface.
+/// An address of the list, by its place there, and the request that removes it.
 struct Target {
     i: usize,
-    ifindex: u32,
-    address: IpAddr,
+    request: AddressMessage,
 }
 
-/// Where mainstay's own addresses are that were not found on their interface.
-fn strays(addresses: &[Fenced], outcomes: &[FenceOutcome]) -> Vec<Target> {
-    let absent: Vec<_> = addresses
-        .iter()
-        .zip(outcomes)
-        .enumerate()
-        .filter(|(_, (_, outcome))| matches!(outcome, FenceOutcome::Absent))
-        .map(|(i, (fenced, _))| (i, fenced.address))
-        .collect();
-    if absent.is_empty() {
+/// What has to be looked for: IPv6 addresses with another prefix length than /128, addresses that
+/// must be ours, and mainstay's own that are not on their interface.
+fn others(addresses: &[Fenced], indices: &[Option<u32>], outcomes: &[FenceOutcome]) -> Vec<Target> {
+    let is_absent = |i: usize| matches!(outcomes[i], FenceOutcome::Absent);
+    let is_open = |(i, fenced): (usize, &Fenced)| fenced.address.is_ipv6() || is_absent(i);
+    if !addresses.iter().enumerate().any(is_open) {
         return Vec::new();
+    }
+    let mut places: BTreeMap<IpAddr, Vec<usize>> = BTreeMap::new();
+    for (i, fenced) in addresses.iter().enumerate() {
+        places.entry(fenced.address).or_default().push(i);
     }
     // The kernel answers while it takes the request: waiting for it blocks no longer than that.
     let present = Netlink::open().and_then(|mut netlink| netlink.addresses(None));
-    let ours = present.unwrap_or_default().into_iter().filter(|info| info.ours);
-    ours.filter_map(|info| {
-        let &(i, address) = absent.iter().find(|(_, address)| *address == info.address)?;
-        Some(Target { i, ifindex: info.ifindex, address })
-    })
-    .collect()
+    let present = present.unwrap_or_default();
+    let targets = present.iter().filter_map(|info| {
+        let mut places = places.get(&info.address)?.iter().copied();
+        let i = places.find(|&i| {
+            if indices[i] == Some(info.ifindex) {
+                info.ours || !addresses[i].only_ours
+            } else {
+                info.ours && is_absent(i)
+            }
+        })?;
+        Some(Target { i, request: exact_removal(info) })
+    });
+    targets.collect()
 }
 
 impl Drop for Fence {
@@ -139,11 +157,11 @@ impl Drop for Fence {
 }
 
 /// Removes the address until it is not there.
-async fn remove_twins(handle: &Handle, ifindex: u32, address: IpAddr) -> FenceOutcome {
+async fn remove_twins(handle: &Handle, request: &AddressMessage) -> FenceOutcome {
     let mut outcome = FenceOutcome::Absent;
     for _ in 0..MAX_TWINS {
-        let request = handle.address().del(removal(ifindex, address, 128)).execute();
-        match timeout(TIMEOUT, request).await {
+        let removal = handle.address().del(request.clone()).execute();
+        match timeout(TIMEOUT, removal).await {
             Ok(Ok(())) => outcome = FenceOutcome::Removed,
             Ok(Err(rtnetlink::Error::NetlinkError(message))) => {
                 let error = message.to_io();

@@ -15,10 +15,16 @@ const IFA_LOCAL: u16 = 2;
 const IFA_FLAGS: u16 = 8;
 const IFA_PROTO: u16 = 11;
 const IFA_F_SECONDARY: u32 = 0x01;
+const IFA_F_DADFAILED: u32 = 0x08;
+const IFA_F_TENTATIVE: u32 = 0x40;
 
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
+const IFLA_LINK: u16 = 5;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_LINK_NETNSID: u16 = 37;
+const IFLA_INFO_KIND: u16 = 1;
 const IFF_UP: u32 = 0x1;
 const IFF_RUNNING: u32 = 0x40;
 const IFF_LOWER_UP: u32 = 0x1_0000;
@@ -42,6 +48,20 @@ pub struct LinkInfo {
     pub mac: Option<[u8; 6]>,
     /// Maximum transmission unit in bytes.
     pub mtu: u32,
+    /// The index of the interface below this one, if there is one in this network namespace.
+    pub lower: Option<u32>,
+    /// What it is.
+    pub kind: LinkKind,
+}
+
+/// The kind of an interface, as far as it matters here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LinkKind {
+    /// An interface with an Ethernet address of its own above another: a virtual router's.
+    Macvlan,
+    /// Any other.
+    #[default]
+    Other,
 }
 
 /// An address on an interface.
@@ -59,6 +79,8 @@ pub struct AddressInfo {
     pub secondary: bool,
     /// Installed by mainstay. Always false before Linux 5.18.
     pub ours: bool,
+    /// Duplicate address detection (IPv6) is neither under way nor has it failed.
+    pub usable: bool,
 }
 
 /// The scope of an address.
@@ -125,17 +147,32 @@ pub(super) fn decode_link(payload: &[u8]) -> Option<LinkInfo> {
         carrier: flags & IFF_RUNNING != 0 && flags & IFF_LOWER_UP != 0,
         mac: None,
         mtu: 0,
+        lower: None,
+        kind: LinkKind::Other,
     };
+    let mut elsewhere = false;
     for attribute in NlasIterator::new(attributes).map_while(Result::ok) {
         let value = attribute.value();
         match attribute.kind() {
             IFLA_ADDRESS => link.mac = value.try_into().ok(),
             IFLA_IFNAME => link.name = text(value),
             IFLA_MTU => link.mtu = u32_at(value, 0)?,
+            IFLA_LINK => link.lower = u32_at(value, 0),
+            IFLA_LINK_NETNSID => elsewhere = true,
+            IFLA_LINKINFO => link.kind = link_kind(value),
             _ => {}
         }
     }
+    link.lower = link.lower.filter(|_| !elsewhere);
     Some(link)
+}
+
+fn link_kind(attributes: &[u8]) -> LinkKind {
+    let mut attributes = NlasIterator::new(attributes).map_while(Result::ok);
+    match attributes.find(|attribute| attribute.kind() == IFLA_INFO_KIND) {
+        Some(kind) if text(kind.value()) == "macvlan" => LinkKind::Macvlan,
+        _ => LinkKind::Other,
+    }
 }
 
 /// Reads the payload of RTM_NEWADDR or RTM_DELADDR.
@@ -162,6 +199,7 @@ pub(super) fn decode_address(payload: &[u8]) -> Option<AddressInfo> {
         scope,
         secondary: family == AF_INET && flags & IFA_F_SECONDARY != 0,
         ours,
+        usable: flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED) == 0,
     })
 }
 
@@ -208,6 +246,7 @@ mod tests {
             scope: Scope::Host,
             secondary: false,
             ours: true,
+            usable: true,
         };
         assert_eq!(decode_address(&address_message(0x280, ADDRESS_PROTOCOL)), Some(expected));
         let other = AddressInfo { secondary: true, ours: false, ..expected };

@@ -7,10 +7,12 @@
 mod advertiser;
 pub mod clock;
 pub mod confine;
+mod control;
 mod deadlines;
 pub mod farewell;
 pub mod fence;
 pub mod filter;
+pub mod frame;
 pub mod interface;
 mod keeper;
 mod mailbox;
@@ -23,5 +25,6 @@ pub mod receive;
 pub mod rt;
 pub mod socket;
 pub mod source;
+mod transmit;
 
 pub use self::process::{RunError, run};

@@ -18,7 +18,7 @@ use netlink_packet_core::{
 };
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::AddressMessage;
-use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
+use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkFlags, LinkMessage};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use rustix::net::sockopt::{self, Timeout};
 
@@ -26,7 +26,7 @@ use self::address::installations;
 use super::interface::{AddressInfo, LinkInfo, Message, decode_address, decode_link};
 use crate::config::Lease;
 
-pub(super) use self::address::removal;
+pub(super) use self::address::{exact_removal, removal};
 
 /// How long an answer is waited for.
 pub const TIMEOUT: Duration = Duration::from_millis(500);
@@ -241,6 +241,21 @@ impl Netlink {
         let mut message = LinkMessage::default();
         message.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
         self.dump(&RouteNetlinkMessage::GetLink(message), RTM_NEWLINK, decode_link)
+    }
+
+    /// Sets an interface administratively up or down. Down takes its routes and its IPv6 addresses
+    /// along.
+    ///
+    /// # Errors
+    /// [`NetlinkError`].
+    pub fn set_up(&mut self, ifindex: u32, up: bool) -> Result<(), NetlinkError> {
+        let mut message = LinkMessage::default();
+        message.header.index = ifindex;
+        message.header.change_mask = LinkFlags::Up;
+        message.header.flags = if up { LinkFlags::Up } else { LinkFlags::empty() };
+        let request = RouteNetlinkMessage::SetLink(message);
+        let outcomes = self.transact([(NLM_F_REQUEST | NLM_F_ACK, request)]);
+        outcomes.into_iter().next().unwrap_or(Err(NetlinkError::Timeout))
     }
 
     /// Removals for the IPv6 addresses that are there with another prefix length than /128: the

@@ -1,19 +1,27 @@
-//! Receiving many datagrams with one system call and no allocation, each with its kernel
-//! timestamp and overflow counter.
-#![allow(unsafe_code)] // recvmmsg(2) and control messages have no wrapper that can be used again.
+//! Receiving many datagrams with one system call and no allocation, each with all that the kernel
+//! knows of it.
+#![allow(unsafe_code)] // recvmmsg(2) has no wrapper whose buffers can be used again.
 
+use core::net::{IpAddr, Ipv6Addr};
 use core::{array, mem, ptr};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
+use rustix::net::AddressFamily;
+
 use super::clock;
+use super::control::{Control, Notes};
+use crate::Family;
 use crate::time::{Duration, Instant};
+use crate::wire::{Advert, DropReason};
 
 /// Datagrams per system call.
 const SLOTS: usize = 32;
 /// An advert with 255 IPv6 addresses has 4,088 bytes, one with IPv4 addresses and the longest
 /// header 1,088.
 const SLOT_BYTES: usize = 4160;
+#[allow(clippy::cast_possible_truncation)] // 28 bytes.
+const NAME_LEN: libc::socklen_t = size_of::<libc::sockaddr_in6>() as libc::socklen_t;
 
 /// Received datagrams that wait to be looked at. Keep one for each socket.
 pub struct RecvBuf {
@@ -30,7 +38,8 @@ pub struct RecvBuf {
 /// One received packet.
 #[derive(Clone, Copy, Debug)]
 pub struct Datagram<'a> {
-    /// The packet; over IPv4 from the IP header on. Cut off at 4,160 bytes.
+    /// IPv4: the packet from its IP header on. IPv6: its payload, which may be empty. Cut off at
+    /// 4,160 bytes.
     pub bytes: &'a [u8],
     /// How long ago the kernel received it, at the time of the call. Zero if it has no timestamp:
     /// for some milliseconds after a host's first socket has asked for them.
@@ -38,31 +47,80 @@ pub struct Datagram<'a> {
     /// How many packets the socket had lost for want of room before this one was queued. Wraps.
     /// Losses after it show with later packets; [`super::socket::AdvertSocket::drops`] has all.
     pub overflowed: u32,
+    header: Header,
 }
 
-#[derive(Clone)]
-#[repr(C, align(8))]
-struct Control([u8; 128]);
+/// What the fields of the IP header were.
+#[derive(Clone, Copy, Debug)]
+enum Header {
+    /// They are in the packet.
+    Ipv4,
+    /// As the kernel reports them, `None` if it did not.
+    Ipv6 { source: Option<Ipv6Addr>, destination: Option<Ipv6Addr>, hop_limit: Option<u8> },
+}
+
+impl<'a> Datagram<'a> {
+    /// Reads the packet as an advertisement.
+    ///
+    /// # Errors
+    /// The first rule of RFC 9568, 7.1, that it breaks. The VRID's being configured and the
+    /// source's being another router are for the caller to check.
+    pub fn advert(&self) -> Result<Advert<'a>, DropReason> {
+        match self.header {
+            Header::Ipv4 => Advert::decode_ipv4(self.bytes),
+            Header::Ipv6 {
+                source: Some(source),
+                destination: Some(destination),
+                hop_limit: Some(hop_limit),
+            } => Advert::decode_ipv6(source, destination, hop_limit, self.bytes),
+            Header::Ipv6 { .. } => Err(DropReason::IpHeader),
+        }
+    }
+
+    /// Who sent it, advertisement or not; `None` only if the IP header is broken.
+    pub fn source(&self) -> Option<IpAddr> {
+        match self.header {
+            Header::Ipv4 => {
+                let source = self.bytes.get(12..16)?;
+                <[u8; 4]>::try_from(source).ok().map(IpAddr::from)
+            }
+            Header::Ipv6 { source, .. } => source.map(IpAddr::from),
+        }
+    }
+}
 
 #[derive(Clone)]
 struct Slot {
     control: Control,
+    /// Who sent it, IPv6 only.
+    name: libc::sockaddr_in6,
     bytes: [u8; SLOT_BYTES],
     length: usize,
-    /// Wall clock time of reception.
-    stamp: Option<Duration>,
-    overflowed: u32,
+    source: Option<Ipv6Addr>,
+    notes: Notes,
+}
+
+impl Slot {
+    fn header(&self, family: Family) -> Header {
+        let Notes { hop_limit, destination, .. } = self.notes;
+        match family {
+            Family::Ipv4 => Header::Ipv4,
+            Family::Ipv6 => Header::Ipv6 { source: self.source, destination, hop_limit },
+        }
+    }
 }
 
 impl RecvBuf {
     /// An empty buffer of some 135 KiB; nothing is allocated later.
     pub fn new() -> Self {
         let slot = Slot {
-            control: Control([0; 128]),
+            control: Control::new(),
+            // SAFETY: all zeroes is a valid address.
+            name: unsafe { mem::zeroed() },
             bytes: [0; SLOT_BYTES],
             length: 0,
-            stamp: None,
-            overflowed: 0,
+            source: None,
+            notes: Notes::default(),
         };
         let now = clock::now();
         Self {
@@ -83,7 +141,11 @@ impl RecvBuf {
     /// The next datagram, from the slots or else from the socket; `None` once the queue is empty.
     /// After a call that emptied the queue, `None` comes without asking again: poll the
     /// descriptor level-triggered.
-    pub(super) fn next(&mut self, socket: BorrowedFd<'_>) -> io::Result<Option<Datagram<'_>>> {
+    pub(super) fn next(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        family: Family,
+    ) -> io::Result<Option<Datagram<'_>>> {
         if self.next == self.filled {
             if mem::take(&mut self.drained) {
                 return Ok(None);
@@ -98,8 +160,9 @@ impl RecvBuf {
         self.next += 1;
         Ok(Some(Datagram {
             bytes: &slot.bytes[..slot.length],
-            age: age(slot.stamp, self.empty_at),
-            overflowed: slot.overflowed,
+            age: age(slot.notes.stamp, self.empty_at),
+            overflowed: slot.notes.overflowed,
+            header: slot.header(family),
         }))
     }
 
@@ -148,12 +211,13 @@ fn receive(socket: BorrowedFd<'_>, slots: &mut [Slot]) -> io::Result<usize> {
         vector.iov_len = SLOT_BYTES;
         header.msg_hdr.msg_iov = vector;
         header.msg_hdr.msg_iovlen = 1;
-        header.msg_hdr.msg_control = slot.control.0.as_mut_ptr().cast();
-        header.msg_hdr.msg_controllen = mem::size_of::<Control>() as _;
+        header.msg_hdr.msg_name = (&raw mut slot.name).cast();
+        header.msg_hdr.msg_namelen = NAME_LEN;
+        slot.control.attach(&mut header.msg_hdr);
         count += 1;
     }
-    // SAFETY: the first `count` headers point to vectors, buffers and control buffers that live
-    // through the call and are not otherwise used during it.
+    // SAFETY: the first `count` headers point to vectors, buffers, names and control buffers that
+    // live through the call and are not otherwise used during it.
     let received = unsafe {
         libc::recvmmsg(
             socket.as_raw_fd(),
@@ -170,58 +234,13 @@ fn receive(socket: BorrowedFd<'_>, slots: &mut [Slot]) -> io::Result<usize> {
     for (slot, header) in slots.iter_mut().zip(&headers).take(received) {
         let length = usize::try_from(header.msg_len).unwrap_or(SLOT_BYTES);
         slot.length = length.min(SLOT_BYTES);
-        slot.stamp = None;
-        slot.overflowed = 0;
+        let is_ipv6 = header.msg_hdr.msg_namelen == NAME_LEN
+            && slot.name.sin6_family == AddressFamily::INET6.as_raw();
+        slot.source = is_ipv6.then(|| Ipv6Addr::from(slot.name.sin6_addr.s6_addr));
         // SAFETY: the kernel filled this header, whose control buffer is still `slot.control`.
-        unsafe { read_control(slot, &header.msg_hdr) };
+        slot.notes = unsafe { Notes::read(&header.msg_hdr) };
     }
     Ok(received)
-}
-
-/// Takes what is known from all control messages.
-///
-/// # Safety
-/// `header` must have been filled by the kernel and its control buffer must live.
-unsafe fn read_control(slot: &mut Slot, header: &libc::msghdr) {
-    // SAFETY: by this function's contract.
-    let mut message = unsafe { libc::CMSG_FIRSTHDR(header) };
-    // SAFETY: CMSG_FIRSTHDR and CMSG_NXTHDR give null or a whole, aligned header in the buffer.
-    while let Some(control) = unsafe { message.as_ref() } {
-        match (control.cmsg_level, control.cmsg_type) {
-            (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => {
-                // SAFETY: the kernel wrote this message.
-                if let Some(time) = unsafe { value::<libc::timespec>(control) } {
-                    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-                    let nanos = u32::try_from(time.tv_nsec).unwrap_or(0);
-                    slot.stamp = Some(Duration::new(seconds, nanos));
-                }
-            }
-            (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => {
-                // SAFETY: the kernel wrote this message.
-                slot.overflowed = unsafe { value::<u32>(control) }.unwrap_or(0);
-            }
-            _ => {}
-        }
-        // SAFETY: `control` is a message of `header`'s buffer.
-        message = unsafe { libc::CMSG_NXTHDR(header, control) };
-    }
-}
-
-/// The value of a control message; `None` if it is too short.
-///
-/// # Safety
-/// `control` must be a message that the kernel wrote, with its data behind it, and any bytes must
-/// be a valid `T`.
-unsafe fn value<T: Copy>(control: &libc::cmsghdr) -> Option<T> {
-    let size = libc::c_uint::try_from(mem::size_of::<T>()).ok()?;
-    // SAFETY: CMSG_LEN only computes.
-    let needed = unsafe { libc::CMSG_LEN(size) };
-    let length = control.cmsg_len;
-    if length < needed as _ {
-        return None;
-    }
-    // SAFETY: the message has at least `size` bytes of data, by the check above.
-    Some(unsafe { ptr::read_unaligned(libc::CMSG_DATA(control).cast()) })
 }
 
 #[cfg(test)]

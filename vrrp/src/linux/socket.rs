@@ -1,4 +1,4 @@
-//! The raw socket that adverts are sent from and received on, one for each interface.
+//! The raw socket that adverts are sent from and received on, one for each interface and family.
 #![allow(unsafe_code)] // SO_MEMINFO has no safe wrapper.
 
 use core::net::{IpAddr, SocketAddr};
@@ -13,11 +13,16 @@ use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 use super::filter;
 pub use super::filter::SAMPLED_ONE_IN;
 pub use super::receive::{Datagram, RecvBuf};
-use crate::wire::{GROUP_V4, PROTOCOL};
+use super::transmit::{self, Address};
+pub use super::transmit::{Outbound, Sent};
+use crate::wire::{GROUP_V4, GROUP_V6, PROTOCOL};
 use crate::{Family, Vrid};
 
 /// `TC_PRIO_CONTROL`: the first band of the default queueing disciplines.
-const PRIORITY: u32 = 7;
+pub(super) const PRIORITY: u32 = 7;
+/// Room for the adverts of 255 virtual routers, several times, while the network card is busy: the
+/// kernel books about 1 KiB for each.
+pub(super) const SEND_BUFFER: usize = 1024 * 1024;
 
 /// Why a socket cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -28,9 +33,11 @@ pub enum SocketError {
     /// The interface does not exist, or no more.
     #[error("there is no interface with index {0}")]
     NoInterface(u32),
-    /// The family cannot be used yet.
-    #[error("{0} adverts are not supported yet")]
-    Unsupported(Family),
+    /// The kernel, or the interface, does not speak the family.
+    #[error(
+        "{0} is turned off in the kernel or on the interface; an MTU below 1280 turns IPv6 off too"
+    )]
+    NoFamily(Family),
     /// Another step failed.
     #[error("cannot {step}: {source}")]
     Setup {
@@ -47,7 +54,10 @@ pub enum SocketError {
 /// An interface that is deleted and made again needs a new socket. Loss of carrier, "down" and a
 /// change of address do not: the membership lasts.
 #[derive(Debug)]
-pub struct AdvertSocket(Socket);
+pub struct AdvertSocket {
+    socket: Socket,
+    family: Family,
+}
 
 impl AdvertSocket {
     /// Opens the socket. `rcvbuf_bytes` is what the kernel is asked for; it books twice that, and
@@ -63,22 +73,23 @@ impl AdvertSocket {
         if sockopt::set_socket_recv_buffer_size_force(&socket, rcvbuf_bytes).is_err() {
             step("size the receive buffer", socket.set_recv_buffer_size(rcvbuf_bytes))?;
         }
+        // Only room for bursts.
+        let _ = sockopt::set_socket_send_buffer_size_force(&socket, SEND_BUFFER);
         step("ask for overflow counts", set_flag(&socket, nix::sys::socket::sockopt::RxqOvfl, &1))?;
         step(
             "ask for timestamps",
             set_flag(&socket, nix::sys::socket::sockopt::ReceiveTimestampns, &true),
         )?;
-        // On by default, and then any group that any process of the host has joined is delivered.
-        step("limit the multicast groups", socket.set_multicast_all_v4(false))?;
-        step("turn multicast loops off", socket.set_multicast_loop_v4(false))?;
-        let interface = InterfaceIndexOrAddress::Index(ifindex);
-        match socket.join_multicast_v4_n(&GROUP_V4, &interface) {
-            Err(error) if Errno::from_io_error(&error) == Some(Errno::NODEV) => {
-                Err(SocketError::NoInterface(ifindex))
-            }
-            joined => step("join 224.0.0.18", joined),
-        }?;
-        Ok(Self(socket))
+        match family {
+            Family::Ipv4 => join_ipv4(&socket, ifindex)?,
+            Family::Ipv6 => join_ipv6(&socket, ifindex)?,
+        }
+        Ok(Self { socket, family })
+    }
+
+    /// The family of its packets.
+    pub fn family(&self) -> Family {
+        self.family
     }
 
     /// The next packet, from `buffer` or else from the kernel; `None` once nothing is queued. No
@@ -90,16 +101,24 @@ impl AdvertSocket {
     /// # Errors
     /// As the kernel reports them.
     pub fn recv<'b>(&self, buffer: &'b mut RecvBuf) -> io::Result<Option<Datagram<'b>>> {
-        buffer.next(self.0.as_fd())
+        buffer.next(self.socket.as_fd(), self.family)
     }
 
     /// Sends a whole IP packet, header included, without waiting. TTL and DSCP are the header's.
     ///
     /// # Errors
     /// As the kernel reports them: `ENETDOWN` while the interface is down, `ENOBUFS` or
-    /// `EWOULDBLOCK` while its queue is full.
+    /// `EWOULDBLOCK` while its queue is full, `EMSGSIZE` for a packet that is longer than the MTU.
     pub fn send(&self, packet: &[u8], to: IpAddr) -> io::Result<()> {
-        send(&self.0, packet, to)
+        send(&self.socket, packet, to)
+    }
+
+    /// Sends packets in order as [`Self::send`] does, without allocation, 64 with one system call,
+    /// until one cannot leave.
+    pub fn send_many(&self, packets: &[Outbound<'_>]) -> Sent {
+        transmit::send_many(self.socket.as_fd(), packets, |outbound| {
+            (outbound.packet, Address::of_host(outbound.to))
+        })
     }
 
     /// How many packets the socket has lost for want of room since it was opened, up to this
@@ -115,7 +134,7 @@ impl AdvertSocket {
         // SAFETY: the kernel writes at most `length` bytes to `info`, which is that long.
         let result = unsafe {
             libc::getsockopt(
-                self.0.as_raw_fd(),
+                self.socket.as_raw_fd(),
                 libc::SOL_SOCKET,
                 SO_MEMINFO,
                 info.as_mut_ptr().cast(),
@@ -125,14 +144,14 @@ impl AdvertSocket {
         if result == 0 { Ok(info[DROPS]) } else { Err(io::Error::last_os_error()) }
     }
 
-    /// From now on the kernel drops what cannot be an advert for one of `vrids` (TTL, version,
-    /// type, VRID), but for one in [`SAMPLED_ONE_IN`]. For the time of a flood: what is dropped
-    /// there is not counted by reason.
+    /// From now on the kernel drops what cannot be an advert for one of `vrids` by all that
+    /// RFC 9568, 7.1, asks but the checksum, save for one in [`SAMPLED_ONE_IN`]. For the time of a
+    /// flood: what is dropped there is not counted by reason.
     ///
     /// # Errors
     /// If the kernel has no memory for the filter; the former one stays.
     pub fn tighten(&self, vrids: &[Vrid]) -> io::Result<()> {
-        self.0.attach_filter(&filter::ipv4_adverts(vrids))
+        self.socket.attach_filter(&filter::adverts(self.family, vrids))
     }
 
     /// Undoes [`Self::tighten`].
@@ -140,7 +159,7 @@ impl AdvertSocket {
     /// # Errors
     /// None that a valid socket can have.
     pub fn relax(&self) -> io::Result<()> {
-        match self.0.detach_filter() {
+        match self.socket.detach_filter() {
             Err(error) if Errno::from_io_error(&error) == Some(Errno::NOENT) => Ok(()),
             result => result,
         }
@@ -149,26 +168,64 @@ impl AdvertSocket {
 
 impl AsFd for AdvertSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.socket.as_fd()
     }
 }
 
 /// A socket that can send whole packets on the interface.
 pub(super) fn open_raw(ifindex: u32, family: Family) -> Result<Socket, SocketError> {
-    if family == Family::Ipv6 {
-        return Err(SocketError::Unsupported(family));
-    }
+    let domain = match family {
+        Family::Ipv4 => Domain::IPV4,
+        Family::Ipv6 => Domain::IPV6,
+    };
     let protocol = Protocol::from(i32::from(PROTOCOL));
-    let socket = match Socket::new(Domain::IPV4, Type::RAW.nonblocking(), Some(protocol)) {
+    let socket = match Socket::new(domain, Type::RAW.nonblocking(), Some(protocol)) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             return Err(SocketError::Denied);
+        }
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::AFNOSUPPORT) => {
+            return Err(SocketError::NoFamily(family));
         }
         socket => step("open a raw socket", socket)?,
     };
     step("bind to the interface", bind_to_interface(&socket, ifindex))?;
-    step("send whole packets", socket.set_header_included_v4(true))?;
+    let header_included = match family {
+        Family::Ipv4 => socket.set_header_included_v4(true),
+        Family::Ipv6 => socket.set_header_included_v6(true),
+    };
+    step("send whole packets", header_included)?;
     step("raise the priority", socket.set_priority(PRIORITY))?;
     Ok(socket)
+}
+
+fn join_ipv4(socket: &Socket, ifindex: u32) -> Result<(), SocketError> {
+    // On by default, and then any group that any process of the host has joined is delivered.
+    step("limit the multicast groups", socket.set_multicast_all_v4(false))?;
+    step("turn multicast loops off", socket.set_multicast_loop_v4(false))?;
+    let interface = InterfaceIndexOrAddress::Index(ifindex);
+    joined(ifindex, Family::Ipv4, socket.join_multicast_v4_n(&GROUP_V4, &interface))
+}
+
+/// Without `IPV6_CHECKSUM`: with it the kernel would drop what has a wrong checksum, and nobody
+/// would count it.
+fn join_ipv6(socket: &Socket, ifindex: u32) -> Result<(), SocketError> {
+    use nix::sys::socket::sockopt::Ipv6RecvPacketInfo;
+
+    // Refused before Linux 4.20.
+    let _ = socket.set_multicast_all_v6(false);
+    step("turn multicast loops off", socket.set_multicast_loop_v6(false))?;
+    step("ask for hop limits", socket.set_recv_hoplimit_v6(true))?;
+    step("ask for destinations", set_flag(socket, Ipv6RecvPacketInfo, &true))?;
+    joined(ifindex, Family::Ipv6, socket.join_multicast_v6(&GROUP_V6, ifindex))
+}
+
+fn joined(ifindex: u32, family: Family, result: io::Result<()>) -> Result<(), SocketError> {
+    let Err(error) = result else { return Ok(()) };
+    Err(match Errno::from_io_error(&error) {
+        Some(Errno::NODEV) => SocketError::NoInterface(ifindex),
+        Some(Errno::INVAL) if family == Family::Ipv6 => SocketError::NoFamily(family),
+        _ => SocketError::Setup { step: "join the group of all VRRP routers", source: error },
+    })
 }
 
 pub(super) fn send(socket: &Socket, packet: &[u8], to: IpAddr) -> io::Result<()> {

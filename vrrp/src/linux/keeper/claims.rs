@@ -3,7 +3,7 @@
 use super::Keeper;
 use crate::linux::clock;
 use crate::linux::messages::{Order, PortId, SlotId};
-use crate::linux::neighbour::{ArpHeard, Claim};
+use crate::linux::neighbour::{Claim, Heard};
 
 /// Packets read in one turn: epoll comes again for the rest.
 const PACKETS_IN_A_TURN: usize = 64;
@@ -19,11 +19,11 @@ impl Keeper {
                 return;
             };
             let heard = entry.arp.as_ref().and_then(|listener| listener.recv().ok().flatten());
-            let Some(ArpHeard { address, mac, claim }) = heard else {
+            let Some(Heard { address, mac, claim }) = heard else {
                 return;
             };
             if entry.mac != Some(mac)
-                && let Some(slot) = self.member_of(id, address.into())
+                && let Some(slot) = self.member_of(id, address)
             {
                 // The latest state counts: the claim may be why it has changed.
                 self.carry_out();

@@ -58,7 +58,7 @@ impl PortEntry {
 
     pub(super) fn announce(&mut self, address: IpAddr) -> io::Result<()> {
         match &mut self.announcer {
-            Some(announcer) => announcer.announce(address),
+            Some(announcer) => announcer.announce(address, None),
             None => Err(io::Error::other("the interface has no Ethernet address")),
         }
     }
@@ -130,10 +130,12 @@ impl Keeper {
             None => (Some("the interface does not exist"), None),
             Some(link) if !link.up => (Some("the interface is down"), None),
             Some(link) if !link.carrier => (Some("the interface has no carrier"), None),
-            Some(link) => match choose_source(&self.addresses, link.index, &virtuals) {
-                None => (Some("the interface has no IPv4 address of its own"), None),
-                source => (None, source),
-            },
+            Some(link) => {
+                match choose_source(&self.addresses, link.index, Family::Ipv4, &virtuals, &[]) {
+                    None => (Some("the interface has no IPv4 address of its own"), None),
+                    source => (None, source),
+                }
+            }
         };
         let mut problem = problem.map(str::to_owned);
         let mut source = source;
@@ -221,7 +223,8 @@ impl Keeper {
         };
         let socket = AdvertSocket::open(link.index, family, RECEIVE_BUFFER)
             .map_err(|error| error.to_string())?;
-        let listener = Listener::open(link.index, &[]).map_err(|error| error.to_string())?;
+        let listener =
+            Listener::open(link.index, Family::Ipv4, &[]).map_err(|error| error.to_string())?;
         let token = epoll::EventData::new_u64(u64::from(id));
         epoll::add(&self.epoll, &listener, token, epoll::EventFlags::IN)
             .map_err(|error| error.to_string())?;

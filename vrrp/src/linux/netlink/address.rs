@@ -12,7 +12,7 @@ use rustix::net::netdevice;
 
 use super::Install;
 use crate::config::Lease;
-use crate::linux::interface::ADDRESS_PROTOCOL;
+use crate::linux::interface::{ADDRESS_PROTOCOL, AddressInfo};
 
 /// `valid_lft forever`.
 const FOREVER: u32 = u32::MAX;
@@ -95,5 +95,13 @@ pub(in crate::linux) fn removal(
             message.header.prefix_len = ipv6_prefix_len;
         }
     }
+    message
+}
+
+/// The request to remove this one address and no twin with another prefix length.
+pub(in crate::linux) fn exact_removal(info: &AddressInfo) -> AddressMessage {
+    let mut message = removal(info.ifindex, info.address, info.prefix_len);
+    message.header.prefix_len = info.prefix_len;
+    message.attributes.push(AddressAttribute::Address(info.address));
     message
 }

@@ -1,0 +1,179 @@
+//! The filter of a flooded advert socket.
+
+use core::ops::Deref;
+
+use socket2::SockFilter;
+
+use super::{
+    ADD, ADD_X, AND, Instruction, JUMP, JUMP_IF_AT_LEAST, JUMP_IF_AT_LEAST_X, JUMP_IF_BITS,
+    JUMP_IF_EQUAL, LOAD_BYTE, LOAD_BYTE_AT_X, LOAD_HALF_AT_X, LOAD_IMMEDIATE, LOAD_LENGTH,
+    LOAD_MEMORY, LOAD_WORD, LOAD_X_HEADER_LENGTH, LOAD_X_IMMEDIATE, MOVE_TO_X, NETWORK_HEADER,
+    NOTHING, RANDOM, RETURN, SHIFT_LEFT, SHIFT_RIGHT, SHIFT_RIGHT_BY_X, STORE, SUBTRACT_X, WHOLE,
+};
+use crate::wire::TTL;
+use crate::{Family, Vrid};
+
+/// While a socket is tightened, one in this many of the refused packets passes all the same: the
+/// user's counters go on (times this number), and the end of a flood is noticed.
+pub const SAMPLED_ONE_IN: u32 = 1024;
+
+/// Version 3, type 1 (RFC 9568, 5.2.1 and 5.2.2).
+const VERSION_AND_TYPE: u32 = 0x31;
+const FIXED_LEN: u32 = 8;
+
+// Where the fields are in the IP headers and in the message (RFC 9568, 5.2).
+const IPV4_TTL: u32 = 8;
+const IPV6_HOP_LIMIT: u32 = 7;
+const VRID: u32 = 1;
+const ADDRESS_COUNT: u32 = 3;
+const INTERVAL: u32 = 4;
+
+/// In a jump: to the refusal, wherever that will be.
+const REFUSE: u8 = u8::MAX;
+
+/// The 256 VRIDs, one bit each.
+const WORDS: usize = 8;
+
+const MOST_INSTRUCTIONS: usize = 64;
+
+/// A program for [`socket2::Socket::attach_filter`], made without allocation.
+pub struct AdvertFilter {
+    program: [SockFilter; MOST_INSTRUCTIONS],
+    length: usize,
+}
+
+impl Deref for AdvertFilter {
+    type Target = [SockFilter];
+
+    fn deref(&self) -> &[SockFilter] {
+        &self.program[..self.length]
+    }
+}
+
+/// Passes the packets that can be adverts for one of `vrids` by all that RFC 9568, 7.1, asks but
+/// the checksum, and a sample of the others. The program sees what a raw socket does: IPv4 packets
+/// from their header on, of IPv6 packets the payload.
+pub fn adverts(family: Family, vrids: &[Vrid]) -> AdvertFilter {
+    let Draft { program, length } = draft(family, vrids);
+    let program =
+        program.map(|step| SockFilter::new(step.code, step.if_true, step.if_false, step.k));
+    AdvertFilter { program, length }
+}
+
+/// A program that is being written.
+pub(super) struct Draft {
+    pub(super) program: [Instruction; MOST_INSTRUCTIONS],
+    pub(super) length: usize,
+}
+
+impl Draft {
+    const fn new() -> Self {
+        Self { program: [Instruction::new(RETURN, NOTHING); MOST_INSTRUCTIONS], length: 0 }
+    }
+
+    fn push(&mut self, instruction: Instruction) {
+        debug_assert!(self.length < MOST_INSTRUCTIONS, "the program has 55");
+        if let Some(place) = self.program.get_mut(self.length) {
+            *place = instruction;
+            self.length += 1;
+        }
+    }
+
+    fn then(&mut self, code: u16, k: u32) {
+        self.push(Instruction::new(code, k));
+    }
+
+    /// Refuses the packet unless A, compared by `code`, fits.
+    fn require(&mut self, code: u16, k: u32) {
+        self.push(Instruction::jump(code, 0, REFUSE, k));
+    }
+
+    /// Refuses the packet if A is 0.
+    fn require_nonzero(&mut self) {
+        self.push(Instruction::jump(JUMP_IF_EQUAL, REFUSE, 0, 0));
+    }
+
+    /// Lets the jumps to the refusal end here.
+    fn place_refusal(&mut self) {
+        for (at, step) in self.program[..self.length].iter_mut().enumerate() {
+            let distance = u8::try_from(self.length - at - 1).unwrap_or(REFUSE);
+            for target in [&mut step.if_true, &mut step.if_false] {
+                if *target == REFUSE {
+                    *target = distance;
+                }
+            }
+        }
+    }
+}
+
+pub(super) fn draft(family: Family, vrids: &[Vrid]) -> Draft {
+    let mut draft = Draft::new();
+    // X is where the message begins, from now to the comparison of the lengths.
+    match family {
+        Family::Ipv4 => {
+            draft.then(LOAD_BYTE, IPV4_TTL);
+            draft.require(JUMP_IF_EQUAL, u32::from(TTL));
+            draft.then(LOAD_X_HEADER_LENGTH, 0);
+        }
+        Family::Ipv6 => {
+            draft.then(LOAD_BYTE, NETWORK_HEADER + IPV6_HOP_LIMIT);
+            draft.require(JUMP_IF_EQUAL, u32::from(TTL));
+            draft.then(LOAD_X_IMMEDIATE, 0);
+        }
+    }
+    draft.then(LOAD_LENGTH, 0);
+    draft.then(SUBTRACT_X, 0);
+    draft.require(JUMP_IF_AT_LEAST, FIXED_LEN);
+    draft.then(LOAD_BYTE_AT_X, 0);
+    draft.require(JUMP_IF_EQUAL, VERSION_AND_TYPE);
+    draft.then(LOAD_HALF_AT_X, INTERVAL);
+    draft.then(AND, 0x0fff);
+    draft.require_nonzero();
+    draft.then(LOAD_BYTE_AT_X, VRID);
+    draft.then(STORE, 0);
+    draft.then(LOAD_BYTE_AT_X, ADDRESS_COUNT);
+    draft.require_nonzero();
+    draft.then(SHIFT_LEFT, family.address_len().ilog2());
+    draft.then(ADD, FIXED_LEN);
+    draft.then(ADD_X, 0);
+    draft.then(MOVE_TO_X, 0);
+    draft.then(LOAD_LENGTH, 0);
+    draft.require(JUMP_IF_AT_LEAST_X, 0);
+    require_one_of(&mut draft, vrids);
+    draft.then(RETURN, WHOLE);
+    draft.place_refusal();
+    refuse(&mut draft);
+    draft
+}
+
+/// Refuses the packet unless the VRID in memory is one of `vrids`: takes the word that has its bit
+/// and looks at the bit.
+fn require_one_of(draft: &mut Draft, vrids: &[Vrid]) {
+    let mut words = [0_u32; WORDS];
+    for vrid in vrids {
+        words[usize::from(vrid.get() / 32)] |= 1 << (vrid.get() % 32);
+    }
+    draft.then(LOAD_MEMORY, 0);
+    draft.then(AND, 31);
+    draft.then(MOVE_TO_X, 0);
+    draft.then(LOAD_MEMORY, 0);
+    draft.then(SHIFT_RIGHT, 5);
+    let mut to_the_shift = 3 * 7;
+    for (index, word) in (0..7).zip(words) {
+        to_the_shift -= 3;
+        draft.push(Instruction::jump(JUMP_IF_EQUAL, 0, 2, index));
+        draft.then(LOAD_IMMEDIATE, word);
+        draft.then(JUMP, to_the_shift + 1);
+    }
+    draft.then(LOAD_IMMEDIATE, words[7]);
+    draft.then(SHIFT_RIGHT_BY_X, 0);
+    draft.require(JUMP_IF_BITS, 1);
+}
+
+/// Passes one in [`SAMPLED_ONE_IN`] and drops the rest.
+fn refuse(draft: &mut Draft) {
+    draft.then(LOAD_WORD, RANDOM);
+    draft.push(Instruction::jump(JUMP_IF_AT_LEAST, 1, 0, u32::MAX / SAMPLED_ONE_IN + 1));
+    draft.then(RETURN, WHOLE);
+    draft.then(RETURN, NOTHING);
+}

@@ -1,0 +1,273 @@
+//! Telling the link where a virtual address is now, and hearing where others say it is: ARP and
+//! neighbour discovery.
+#![allow(unsafe_code)] // Packet sockets have no safe wrapper.
+
+mod arp;
+mod ndisc;
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::time::Duration;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
+
+use etherparse::EtherType;
+use pnet::datalink::{self, Channel, ChannelType, DataLinkSender, MacAddr, NetworkInterface};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+use socket2::SockRef;
+
+use super::filter;
+use super::socket::PRIORITY;
+use crate::Family;
+
+/// A full transmit queue is not waited for.
+const WRITE_TIMEOUT: Duration = Duration::ZERO;
+
+/// Sends announcements and probes for virtual addresses on one interface.
+///
+/// A new one is needed when the interface is deleted and made again.
+pub struct Announcer {
+    sender: Box<dyn DataLinkSender>,
+    mac: [u8; 6],
+}
+
+impl Announcer {
+    /// Opens a layer 2 socket that receives nothing. `mac` is announced as the owner of the
+    /// virtual addresses.
+    ///
+    /// # Errors
+    /// Without CAP_NET_RAW, or if the interface does not exist.
+    pub fn open(ifindex: u32, name: &str, mac: [u8; 6]) -> io::Result<Self> {
+        // Left to itself, pnet opens a promiscuous socket that receives every packet of the host.
+        let socket = packet_socket(SocketType::RAW)?;
+        SockRef::from(&socket).set_priority(PRIORITY)?;
+        let config = datalink::Config {
+            channel_type: ChannelType::Layer3(0),
+            promiscuous: false,
+            socket_fd: Some(socket.into_raw_fd()),
+            write_buffer_size: ndisc::MAX_FRAME_LEN,
+            read_buffer_size: 0,
+            write_timeout: Some(WRITE_TIMEOUT),
+            ..datalink::Config::default()
+        };
+        let interface = NetworkInterface {
+            name: name.to_owned(),
+            description: String::new(),
+            index: ifindex,
+            mac: Some(MacAddr::from(mac)),
+            ips: Vec::new(),
+            flags: 0,
+        };
+        match datalink::channel(&interface, config)? {
+            Channel::Ethernet(sender, _) => Ok(Self { sender, mac }),
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// Tells all hosts of the link that an address, which is installed by now, is at the
+    /// announcer's MAC address (RFC 9568, 6.4.1, 6.4.2 and 8.1.2): hosts that know it under another
+    /// learn the new one.
+    ///
+    /// IPv4: one gratuitous ARP request. IPv6: one unsolicited neighbour advertisement from
+    /// `source`, an address of the interface, or else from the address itself.
+    ///
+    /// # Errors
+    /// `ENETDOWN` while the interface is down; [`io::ErrorKind::TimedOut`] if the transmit queue
+    /// is full.
+    pub fn announce(&mut self, address: IpAddr, source: Option<Ipv6Addr>) -> io::Result<()> {
+        self.announce_as(self.mac, address, source)
+    }
+
+    /// [`Self::announce`] with another MAC address, as that of a virtual router (RFC 9568, 7.3),
+    /// from which the frame then comes too.
+    ///
+    /// # Errors
+    /// As for [`Self::announce`].
+    pub fn announce_as(
+        &mut self,
+        mac: [u8; 6],
+        address: IpAddr,
+        source: Option<Ipv6Addr>,
+    ) -> io::Result<()> {
+        match address {
+            IpAddr::V4(address) => self.send(&arp::announcement(mac, address)),
+            IpAddr::V6(address) => {
+                self.send(&ndisc::announcement(mac, source.unwrap_or(address), address))
+            }
+        }
+    }
+
+    /// Asks for an address without claiming it (RFC 5227, 1.1: ARP Probe; RFC 4862, 5.4.2). Its
+    /// owner answers, and if it is a mainstay, announces it to the whole link.
+    ///
+    /// Comes from the announcer's own MAC address, never from a virtual router's: the owner may
+    /// have that too, and would not hear.
+    ///
+    /// # Errors
+    /// As for [`Self::announce`].
+    pub fn probe(&mut self, address: IpAddr) -> io::Result<()> {
+        match address {
+            IpAddr::V4(address) => self.send(&arp::probe(self.mac, address)),
+            IpAddr::V6(address) => self.send(&ndisc::probe(self.mac, address)),
+        }
+    }
+
+    fn send(&mut self, frame: &[u8]) -> io::Result<()> {
+        self.sender.send_to(frame, None).unwrap_or_else(|| Err(io::ErrorKind::InvalidInput.into()))
+    }
+}
+
+/// What another host says about an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// The address.
+    pub address: IpAddr,
+    /// The Ethernet address: where it is said to be, or who asks.
+    pub mac: [u8; 6],
+    /// What is said.
+    pub claim: Claim,
+}
+
+/// What is said about an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// That the sender has it.
+    Has,
+    /// That the sender would like to know who has it (RFC 5227, 1.1; RFC 4862, 5.4.2).
+    Probes,
+}
+
+/// Hears, on one interface, from the owners of virtual addresses, and who probes for them. IPv4:
+/// ARP, gratuitous or not, request or reply. IPv6: neighbour advertisements, solicited or not, and
+/// solicitations from `::`. What this host sends is not heard. The kernel drops everything else
+/// unseen.
+///
+/// Not pnet's receiver: it hides its descriptor from epoll and polls before each read.
+#[derive(Debug)]
+pub struct Listener {
+    socket: OwnedFd,
+    family: Family,
+}
+
+impl Listener {
+    /// Opens a nonblocking socket that hears of those `watched` that are of `family`.
+    ///
+    /// # Errors
+    /// Without CAP_NET_RAW, or if the interface does not exist.
+    pub fn open(ifindex: u32, family: Family, watched: &[IpAddr]) -> io::Result<Self> {
+        let listener = Self { socket: packet_socket(SocketType::DGRAM)?, family };
+        // Before it is bound it hears nothing, so nothing comes past the filter.
+        listener.watch(watched)?;
+        listener.bind(ifindex)?;
+        Ok(listener)
+    }
+
+    /// Hears from now on of these addresses in place of the former ones. Of others too now and
+    /// then: where their last 32 bits are the same, and where there are some thousand.
+    ///
+    /// # Errors
+    /// If the kernel has no memory for the filter; the former addresses stay.
+    pub fn watch(&self, watched: &[IpAddr]) -> io::Result<()> {
+        let program = match self.family {
+            Family::Ipv4 => filter::arp_about(&ipv4_of(watched)),
+            Family::Ipv6 => filter::neighbour_discovery_about(&ipv6_of(watched)),
+        };
+        SockRef::from(&self.socket).attach_filter(&program)
+    }
+
+    /// The next packet; `None` if there is none now.
+    ///
+    /// # Errors
+    /// As the kernel reports them. That the interface goes down is no error: the socket hears
+    /// again when it is up.
+    pub fn recv(&self) -> io::Result<Option<Heard>> {
+        // A neighbour advertisement has 72 bytes; there may be more options.
+        let mut packet = [0; 256];
+        loop {
+            match receive_from(&self.socket, &mut packet) {
+                Ok((packet, sender)) => {
+                    let heard = match self.family {
+                        Family::Ipv4 => arp::decode(packet),
+                        Family::Ipv6 => ndisc::decode(packet, sender),
+                    };
+                    if heard.is_some() {
+                        return Ok(heard);
+                    }
+                }
+                Err(error) => match Errno::from_io_error(&error) {
+                    Some(Errno::AGAIN) => return Ok(None),
+                    Some(Errno::INTR | Errno::NETDOWN) => {}
+                    _ => return Err(error),
+                },
+            }
+        }
+    }
+
+    fn bind(&self, ifindex: u32) -> io::Result<()> {
+        let ether_type = match self.family {
+            Family::Ipv4 => EtherType::ARP,
+            Family::Ipv6 => EtherType::IPV6,
+        };
+        // SAFETY: all zeroes is a valid sockaddr_ll.
+        let mut address: libc::sockaddr_ll = unsafe { core::mem::zeroed() };
+        address.sll_family = AddressFamily::PACKET.as_raw();
+        address.sll_protocol = ether_type.0.to_be();
+        address.sll_ifindex = i32::try_from(ifindex).map_err(|_| Errno::NODEV)?;
+        let length = libc::socklen_t::try_from(size_of_val(&address)).unwrap_or(0);
+        // SAFETY: `address` is a sockaddr_ll of `length` bytes, which bind only reads.
+        let result =
+            unsafe { libc::bind(self.socket.as_raw_fd(), (&raw const address).cast(), length) };
+        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+fn ipv4_of(addresses: &[IpAddr]) -> Vec<Ipv4Addr> {
+    let ipv4 = |address: &IpAddr| match address {
+        IpAddr::V4(address) => Some(*address),
+        IpAddr::V6(_) => None,
+    };
+    addresses.iter().filter_map(ipv4).collect()
+}
+
+fn ipv6_of(addresses: &[IpAddr]) -> Vec<Ipv6Addr> {
+    let ipv6 = |address: &IpAddr| match address {
+        IpAddr::V4(_) => None,
+        IpAddr::V6(address) => Some(*address),
+    };
+    addresses.iter().filter_map(ipv6).collect()
+}
+
+/// Takes one packet, without waiting; gives its start and the Ethernet address it came from.
+fn receive_from<'b>(socket: &OwnedFd, buffer: &'b mut [u8]) -> io::Result<(&'b [u8], [u8; 6])> {
+    // SAFETY: all zeroes is a valid sockaddr_ll.
+    let mut sender: libc::sockaddr_ll = unsafe { core::mem::zeroed() };
+    let mut sender_len = libc::socklen_t::try_from(size_of_val(&sender)).unwrap_or(0);
+    // SAFETY: the kernel writes to `buffer` and to `sender` no more than their lengths.
+    let length = unsafe {
+        libc::recvfrom(
+            socket.as_raw_fd(),
+            buffer.as_mut_ptr().cast(),
+            buffer.len(),
+            libc::MSG_DONTWAIT,
+            (&raw mut sender).cast(),
+            &raw mut sender_len,
+        )
+    };
+    let Ok(length) = usize::try_from(length) else {
+        return Err(io::Error::last_os_error());
+    };
+    let [a, b, c, d, e, f, ..] = sender.sll_addr;
+    Ok((buffer.get(..length).unwrap_or_default(), [a, b, c, d, e, f]))
+}
+
+/// A socket of protocol 0: it receives nothing before it is bound to another.
+fn packet_socket(kind: SocketType) -> io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    Ok(socket_with(AddressFamily::PACKET, kind, flags, None)?)
+}
