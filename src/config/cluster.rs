@@ -1,10 +1,8 @@
 //! What the sections mean to each other, and the configuration of each node.
 
 use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
 
 use toml::Spanned;
-use vrrp::Family;
 use vrrp::config::{RouterConfig, Transport};
 
 use super::check::Check;
@@ -13,8 +11,8 @@ use super::model::{Cluster, Config, NodeConfig, VirtualRouter};
 use super::node::Node;
 use super::priority::{self, Priorities};
 use super::raw::{Raw, RawCluster, Text, check as check_value};
-use super::virtual_router::{Spec, TransportSpec};
-use super::{Role, node, value};
+use super::virtual_router::Spec;
+use super::{Role, node, transport, value};
 
 const DEFAULT_API_PORT: u16 = 6443;
 
@@ -53,10 +51,13 @@ pub(super) fn assemble(parts: Parts, file: &str, problems: &mut Problems) -> Opt
     let masters: Vec<&Node> = nodes.iter().filter(|node| node.role == Role::Master).collect();
     let mut of_masters: Vec<Vec<VirtualRouter>> = masters.iter().map(|_| Vec::new()).collect();
     for router in &routers {
-        let Some(priorities) = priority::assign(router, &masters, problems) else { continue };
+        let priorities = priority::assign(router, &masters, problems);
+        let transports = transport::assign(router, &masters, problems);
+        let (Some(priorities), Some(transports)) = (priorities, transports) else { continue };
         check_not_of_a_node(router, &nodes, &masters, &priorities, problems);
-        for ((master, priorities), routers) in masters.iter().zip(priorities).zip(&mut of_masters) {
-            routers.push(virtual_router(router, master, priorities, &masters, problems));
+        let of_each = masters.iter().zip(priorities).zip(transports);
+        for (((master, priorities), transport), routers) in of_each.zip(&mut of_masters) {
+            routers.push(virtual_router(router, master, priorities, transport));
         }
     }
     let mut of_masters = of_masters.into_iter();
@@ -82,7 +83,7 @@ fn check_names_and_addresses(parts: &Parts, problems: &mut Problems) {
     let checks: Vec<Text> =
         checks.iter().map(|it| Spanned::new(it.span(), it.get_ref().name.clone())).collect();
     check_unique_names(checks.iter(), "check", problems);
-    check_unique_addresses(routers, problems);
+    check_unique_addresses(nodes, routers, problems);
     check_interfaces(nodes, routers, problems);
     check_unique_vrids(nodes, routers, problems);
     for router in routers {
@@ -103,8 +104,7 @@ fn virtual_router(
     spec: &Spec,
     node: &Node,
     priorities: Priorities,
-    masters: &[&Node],
-    problems: &mut Problems,
+    transport: Transport,
 ) -> VirtualRouter {
     VirtualRouter {
         name: spec.name.get_ref().clone(),
@@ -122,7 +122,7 @@ fn virtual_router(
         },
         drain_timeout: spec.drain_timeout,
         virtual_mac: spec.virtual_mac,
-        transport: transport(spec, node, masters, problems),
+        transport,
         checks: spec.checks.iter().map(|it| it.get_ref().clone()).collect(),
     }
 }
@@ -131,34 +131,6 @@ fn virtual_router(
 fn interface<'a>(spec: &'a Spec, node: &'a Node) -> &'a Spanned<String> {
     let own = node.interface.as_ref().and_then(|own| own.of(spec.name.get_ref()));
     own.unwrap_or(&spec.interface)
-}
-
-fn transport(spec: &Spec, node: &Node, masters: &[&Node], problems: &mut Problems) -> Transport {
-    let family = spec.addresses.family();
-    let peers = match &spec.transport {
-        TransportSpec::Multicast => return Transport::Multicast,
-        TransportSpec::Peers(peers) => {
-            peers.iter().copied().filter(|&peer| !node.owns(peer)).collect()
-        }
-        TransportSpec::Masters => {
-            let others = masters.iter().filter(|other| other.name != node.name);
-            others.filter_map(|other| first_address(other, family, problems)).collect()
-        }
-    };
-    Transport::Unicast { peers }
-}
-
-fn first_address(node: &Node, family: Family, problems: &mut Problems) -> Option<IpAddr> {
-    let mut addresses = node.addresses.iter().map(|it| *it.get_ref());
-    let first = addresses.find(|&address| Family::of(address) == family);
-    if first.is_none() {
-        let fault = Fault::new(
-            format!("{} has no {family} address to which its peers could send", node.name),
-            "add one to its addresses, or list peers in the [[virtual_router]]",
-        );
-        problems.add(node.name.span(), fault);
-    }
-    first
 }
 
 fn check_unique_names<'a>(
@@ -178,17 +150,27 @@ fn check_unique_names<'a>(
     }
 }
 
-/// No address belongs to two virtual routers.
-fn check_unique_addresses(routers: &[Spec], problems: &mut Problems) {
-    let mut seen = HashMap::new();
-    for router in routers {
-        for address in &router.address_spans {
-            if let Some(other) = seen.insert(address.get_ref(), router.name.get_ref()) {
-                let fault = Fault::new(
-                    format!("{address} is an address of the virtual router {other} too"),
-                    "leave it to one of the two",
-                );
-                problems.add(address.span(), fault);
+/// No address belongs to two virtual routers. A link-local one may, on different interfaces.
+fn check_unique_addresses(nodes: &[Node], routers: &[Spec], problems: &mut Problems) {
+    let mut reported = HashSet::new();
+    for node in nodes.iter().filter(|node| node.role == Role::Master) {
+        let mut seen = HashMap::new();
+        for router in routers {
+            let interface = interface(router, node).get_ref();
+            for address in &router.address_spans {
+                let link = value::is_link_local(*address.get_ref()).then_some(interface);
+                let Some(other) = seen.insert((address.get_ref(), link), &router.name) else {
+                    continue;
+                };
+                if reported.insert(address.span().start) {
+                    let place = link.map(|it| format!(", on {it} of {}", node.name));
+                    let place = place.unwrap_or_default();
+                    let fault = Fault::new(
+                        format!("{address} is an address of the virtual router {other} too{place}"),
+                        "leave it to one of the two",
+                    );
+                    problems.add(address.span(), fault);
+                }
             }
         }
     }

@@ -5,7 +5,7 @@
 //! 1. `syntax`: TOML, and the sections, keys and types of `raw`;
 //! 2. `support`: what this version cannot do yet;
 //! 3. `value`, by way of `node`, `virtual_router` and `check`: each value by itself;
-//! 4. `cluster` and `priority`: what values mean to each other, and the result, `model`.
+//! 4. `cluster`, `priority` and `transport`: what values mean to each other, and the result, `model`.
 //!
 //! Every problem names its line, the rule and what to do (`error`).
 
@@ -18,6 +18,7 @@ mod priority;
 mod raw;
 mod support;
 mod syntax;
+mod transport;
 mod value;
 mod virtual_router;
 

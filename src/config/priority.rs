@@ -7,7 +7,7 @@ use toml::Spanned;
 use vrrp::Priority;
 use vrrp::config::{OnDegraded, Preempt};
 
-use super::error::{Fault, Problems};
+use super::error::{Fault, Problems, list};
 use super::node::Node;
 use super::virtual_router::Spec;
 
@@ -107,14 +107,22 @@ fn healthy_priority(
 }
 
 fn check_owner(spec: &Spec, master: &Node, span: Range<usize>, problems: &mut Problems) {
-    if spec.addresses.iter().any(|address| !master.owns(address)) {
-        let name = &master.name;
-        let fault = Fault::new(
+    let name = &master.name;
+    let missing: Vec<_> = spec.addresses.iter().filter(|&it| !master.owns(it)).collect();
+    let fault = if !missing.is_empty() {
+        Fault::new(
             format!("priority 255 is the address owner's, but {name} does not have them all"),
-            format!("choose 254 or less, or add {} to the addresses of {name}", spec.addresses),
-        );
-        problems.add(span, fault);
-    }
+            format!("choose 254 or less, or add {} to the addresses of {name}", list(&missing)),
+        )
+    } else if !spec.checks.is_empty() {
+        Fault::new(
+            format!("{name} cannot give up its own addresses when a check fails"),
+            "leave the checks out; or choose free addresses, and 254 or less",
+        )
+    } else {
+        return;
+    };
+    problems.add(span, fault);
 }
 
 fn check_unique(spec: &Spec, masters: &[&Node], priorities: &[Priority], problems: &mut Problems) {

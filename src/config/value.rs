@@ -1,6 +1,6 @@
 //! The rules that a single value has to obey.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use vrrp::config::Lease;
@@ -46,7 +46,7 @@ pub(super) fn node_name(name: &str) -> Result<NodeName, Fault> {
 pub(super) fn interface(name: String) -> Result<String, Fault> {
     let rule = match name.as_str() {
         "" => "it is empty",
-        "." | ".." => "the kernel does not allow it",
+        "." | ".." | "all" | "default" => "the kernel does not allow it",
         name if name.len() > 15 => "it is longer than 15 bytes",
         name if name.contains(['/', ':']) => "it contains `/` or `:`",
         name if name.contains(|c: char| c.is_whitespace() || c.is_control()) => {
@@ -94,8 +94,8 @@ pub(super) fn unicast_address(text: &str) -> Result<IpAddr, Fault> {
 }
 
 /// Whether the address is of fe80::/10.
-pub(super) fn is_link_local(address: Ipv6Addr) -> bool {
-    address.segments()[0] & 0xffc0 == 0xfe80
+pub(super) fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
 }
 
 /// A number with a unit: `100ms`, `1.5s`, `2m`.

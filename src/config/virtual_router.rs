@@ -10,14 +10,15 @@ use vrrp::time::Centis;
 use vrrp::{Family, Priority, Vrid};
 
 use super::error::{Fault, Problems};
-use super::raw::{
-    PerName, RawTransport, RawVirtualRouter, Section, Text, Texts, check, check_each,
-};
+use super::raw::{PerName, RawVirtualRouter, Section, Text, Texts, check, check_each};
+use super::transport::TransportSpec;
 use super::value;
 
 const DEFAULT_LEASE_SECS: u32 = 3;
 const DEFAULT_DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_DRAIN_TIMEOUT: Duration = Duration::from_secs(600);
+/// As many as Ethernet's 1500 bytes carry: advertisements are never fragmented.
+const MAX_IPV6_ADDRESSES: usize = (1500 - 40 - 8) / 16;
 
 /// A virtual router of the cluster, each of its values checked by itself.
 pub(super) struct Spec {
@@ -39,15 +40,6 @@ pub(super) struct Spec {
     pub(super) checksum: Checksum,
     pub(super) lease: Option<Lease>,
     pub(super) checks: Vec<Text>,
-}
-
-/// How adverts travel.
-pub(super) enum TransportSpec {
-    Multicast,
-    /// To the other masters.
-    Masters,
-    /// To those that are listed.
-    Peers(Vec<IpAddr>),
 }
 
 impl Spec {
@@ -72,7 +64,7 @@ impl Spec {
             Some(lease) => lease.into_inner(),
             None => Lease::from_secs(DEFAULT_LEASE_SECS).ok(),
         };
-        let transport = transport(raw.transport, raw.peers, problems);
+        let transport = TransportSpec::new(raw.transport, raw.peers, problems);
         let preempt = raw.preempt.map_or_else(Preempt::default, Spanned::into_inner);
         let on_degraded = raw.on_degraded.as_ref().map(|it| *it.get_ref()).unwrap_or_default();
         let checks = raw.checks.map(|checks| (checks.span(), checks.into_inner()));
@@ -88,6 +80,7 @@ impl Spec {
             problems.add(span.clone(), fault);
         }
         let (addresses, address_spans) = addresses?;
+        transport.check(&addresses, problems);
         if let Some(checksum) = &raw.checksum
             && addresses.family() == Family::Ipv6
             && *checksum.get_ref() != Checksum::Auto
@@ -153,8 +146,8 @@ fn addresses(texts: Texts, problems: &mut Problems) -> Option<(Addresses, Vec<Sp
         }
     };
     if let Some(first) = addresses.first()
-        && let IpAddr::V6(v6) = first.get_ref()
-        && !value::is_link_local(*v6)
+        && first.get_ref().is_ipv6()
+        && !value::is_link_local(*first.get_ref())
     {
         let fault = Fault::new(
             "the first address of an IPv6 virtual router is link-local (RFC 9568, 5.2.9)",
@@ -162,30 +155,16 @@ fn addresses(texts: Texts, problems: &mut Problems) -> Option<(Addresses, Vec<Sp
         );
         problems.add(first.span(), fault);
     }
-    Some((list, addresses))
-}
-
-fn transport(
-    transport: Option<Spanned<RawTransport>>,
-    peers: Option<Texts>,
-    problems: &mut Problems,
-) -> TransportSpec {
-    let is_unicast = transport.is_some_and(|it| *it.get_ref() == RawTransport::Unicast);
-    let Some(peers) = peers else {
-        return if is_unicast { TransportSpec::Masters } else { TransportSpec::Multicast };
-    };
-    if !is_unicast {
+    if list.family() == Family::Ipv6 && addresses.len() > MAX_IPV6_ADDRESSES {
         let fault = Fault::new(
-            "peers go with transport = \"unicast\" only",
-            "leave peers out, or add the transport",
+            format!(
+                "an advertisement of {} IPv6 addresses does not fit into 1500 bytes; of \
+                 {MAX_IPV6_ADDRESSES} it does",
+                addresses.len()
+            ),
+            "spread them over several virtual routers",
         );
-        problems.add(peers.span(), fault);
+        problems.add(whole, fault);
     }
-    let peers = peers
-        .into_inner()
-        .into_iter()
-        .filter_map(|text| check(text, problems, |text| value::unicast_address(&text)))
-        .map(Spanned::into_inner)
-        .collect();
-    TransportSpec::Peers(peers)
+    Some((list, addresses))
 }

@@ -1,8 +1,10 @@
 //! What this node is to do, and how one configuration differs from another.
 
+use vrrp::config::Transport;
 use vrrp::proto::RouterSpec;
 
 use crate::config::{Config, ConfigError, NodeConfig, NodeName, Role, VirtualRouter};
+use crate::events::list;
 
 /// This node's part of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,10 +87,23 @@ fn changes(old: &RouterSpec, new: &RouterSpec) -> Vec<String> {
         change("advert_interval", &a.interval, &b.interval),
         change("lease", &lease(a.lease), &lease(b.lease)),
         change("checksum", &Shown(a.checksum), &Shown(b.checksum)),
+        change("transport", &travels(&old.transport), &travels(&new.transport)),
+        change("virtual_mac", &old.virtual_mac, &new.virtual_mac),
     ]
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// How advertisements travel, in words.
+pub fn travels(transport: &Transport) -> String {
+    match transport {
+        Transport::Multicast => "multicast".to_owned(),
+        Transport::Unicast { peers, source: None } => format!("unicast to {}", list(peers)),
+        Transport::Unicast { peers, source: Some(source) } => {
+            format!("unicast from {source} to {}", list(peers))
+        }
+    }
 }
 
 fn change<T: PartialEq + ToString>(what: &str, old: &T, new: &T) -> Option<String> {
@@ -148,6 +163,21 @@ mod tests {
             [
                 "api: addresses changes from 10.0.0.10 to 10.0.0.9",
                 "api: advert_interval changes from 100ms to 1s"
+            ]
+        );
+    }
+
+    #[test]
+    fn another_transport_or_mac_address_is_named() {
+        let next = FILE.replace(
+            "vrid = 51",
+            "vrid = 51\nvirtual_mac = true\ntransport = \"unicast\"\npeers = [\"10.0.0.12\"]",
+        );
+        assert_eq!(
+            plan(FILE).differences(&plan(&next)),
+            [
+                "api: transport changes from multicast to unicast to 10.0.0.12",
+                "api: virtual_mac changes from false to true"
             ]
         );
     }

@@ -74,6 +74,10 @@ pub enum Transport {
     Unicast {
         /// The other routers, of the virtual router's family.
         peers: Vec<IpAddr>,
+        /// The address that the peers know this router by: the only one that it may advertise
+        /// from. `None` leaves the choice to the interface.
+        #[serde(default)]
+        source: Option<IpAddr>,
     },
 }
 

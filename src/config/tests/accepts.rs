@@ -125,15 +125,74 @@ fn the_same_vrid_on_two_interfaces_is_two_virtual_routers() {
     );
 }
 
+/// The peers of m1, and the address by which they know it.
+fn unicast(text: &str) -> (Vec<String>, Option<String>) {
+    match for_node(text, "m1").virtual_routers.remove(0).transport {
+        Transport::Unicast { peers, source } => {
+            (peers.iter().map(ToString::to_string).collect(), source.map(|it| it.to_string()))
+        }
+        Transport::Multicast => panic!("multicast"),
+    }
+}
+
+fn address(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
 #[test]
 fn unicast_peers_are_the_other_masters() {
-    let peers = |keys: &[(&str, &str)]| match on_m1(keys).transport {
-        Transport::Unicast { peers } => peers.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        Transport::Multicast => panic!("multicast"),
-    };
-    assert_eq!(peers(&[("transport", "\"unicast\"")]), ["10.0.0.12"]);
-    let listed = ("peers", "[\"10.0.0.11\", \"10.0.9.9\"]");
-    assert_eq!(peers(&[("transport", "\"unicast\""), listed]), ["10.0.9.9"]);
+    let text = file(&[("transport", "\"unicast\"")]);
+    assert_eq!(unicast(&text), (vec!["10.0.0.12".to_owned()], address("10.0.0.11")));
+}
+
+#[test]
+fn listed_peers_say_also_by_which_address_a_master_is_known() {
+    let text = file(&[
+        ("transport", "\"unicast\""),
+        ("peers", "[\"10.9.0.11\", \"10.9.0.12\", \"10.9.0.99\"]"),
+    ])
+    .replace("[\"10.0.0.11\"]", "[\"10.0.0.11\", \"10.9.0.11\"]")
+    .replace("[\"10.0.0.12\"]", "[\"10.0.0.12\", \"10.9.0.12\"]");
+    let peers = ["10.9.0.12", "10.9.0.99"].map(str::to_owned).to_vec();
+    assert_eq!(unicast(&text), (peers, address("10.9.0.11")));
+}
+
+#[test]
+fn a_single_master_may_have_peers_that_the_file_does_not_know() {
+    let keys = [("transport", "\"unicast\""), ("peers", "[\"10.0.0.99\"]")];
+    let text = [CLUSTER, &node("m1", "master", 11), &router(&keys)].concat();
+    assert_eq!(unicast(&text), (vec!["10.0.0.99".to_owned()], None));
+}
+
+#[test]
+fn ipv6_unicast_goes_between_addresses_that_are_not_link_local() {
+    let text = file(&[("transport", "\"unicast\""), ("addresses", "[\"fe80::a\", \"fd00::a\"]")])
+        .replace("[\"10.0.0.11\"]", "[\"10.0.0.11\", \"fe80::11\", \"fd00::11\"]")
+        .replace("[\"10.0.0.12\"]", "[\"fd00::12\", \"fd00::112\"]");
+    assert_eq!(unicast(&text), (vec!["fd00::12".to_owned()], address("fd00::11")));
+}
+
+#[test]
+fn the_owner_of_the_addresses_is_known_by_another_one_if_it_has_one() {
+    let keys = [
+        ("addresses", "[\"10.0.0.11\"]"),
+        ("priority", "{ m1 = 255 }"),
+        ("transport", "\"unicast\""),
+    ];
+    assert_eq!(unicast(&file(&keys)).1, address("10.0.0.11"));
+    let two = file(&keys).replacen("[\"10.0.0.11\"]", "[\"10.0.0.11\", \"10.0.0.111\"]", 1);
+    assert_eq!(unicast(&two).1, address("10.0.0.111"));
+}
+
+#[test]
+fn a_link_local_address_may_be_virtual_on_each_interface() {
+    let keys =
+        |name, interface, global| [("name", name), ("interface", interface), ("addresses", global)];
+    let routers = [
+        router(&keys("\"a\"", "\"eno1\"", "[\"fe80::a\", \"fd00::a\"]")),
+        router(&keys("\"b\"", "\"eno2\"", "[\"fe80::a\", \"fd00::b\"]")),
+    ];
+    assert_eq!(for_node(&file_with(&routers.concat()), "m1").virtual_routers.len(), 2);
 }
 
 #[test]

@@ -130,6 +130,71 @@ fn wrong_values_in_a_check() {
 }
 
 #[test]
+fn the_same_link_local_address_twice_on_one_interface() {
+    let a = router(&[("addresses", "[\"fe80::a\", \"fd00::a\"]")]);
+    let b = [("name", "\"b\""), ("vrid", "52"), ("addresses", "[\"fe80::a\", \"fd00::b\"]")];
+    let message = "fe80::a is an address of the virtual router apiserver too, on eno1 of m1";
+    let other = |interface| [&b[..], &[("interface", interface)]].concat();
+    assert_refused(&file_with(&(a.clone() + &router(&b))), "\"fe80::a\"", message);
+    // On m2 alone, by its own interface.
+    let text = file_with(&(a + &router(&other("\"eno2\""))))
+        .replace("[\"10.0.0.12\"]", "[\"10.0.0.12\"]\ninterface = \"bond0\"");
+    assert_refused(&text, "\"fe80::a\"", "on bond0 of m2");
+}
+
+#[test]
+fn more_ipv6_addresses_than_an_advertisement_can_carry() {
+    let list = |count| {
+        let all: Vec<_> = (0..count).map(|i| format!("\"fe80::{i:x}:a\"")).collect();
+        file(&[("addresses", &format!("[{}]", all.join(",")))])
+    };
+    parse_all(&list(90)).unwrap();
+    assert!(error(&list(91)).contains("91 IPv6 addresses does not fit into 1500 bytes"));
+}
+
+#[test]
+fn an_address_owner_with_checks() {
+    let check = "[[check]]\nname = \"c\"\nprocess = \"x\"\n";
+    let keys =
+        [("addresses", "[\"10.0.0.11\"]"), ("priority", "{ m1 = 255 }"), ("checks", "[\"c\"]")];
+    assert_refused(&(file(&keys) + check), "255", "m1 cannot give up its own addresses");
+}
+
+#[test]
+fn unicast_without_anybody_to_hear_it() {
+    let single = |keys: &[(&str, &str)]| {
+        let keys = [&[("transport", "\"unicast\"")], keys].concat();
+        [CLUSTER, &node("m1", "master", 11), &router(&keys)].concat()
+    };
+    assert_refused(&single(&[]), "\"unicast\"", "nobody would hear m1: it has no peer");
+    let alone = [("peers", "[\"10.0.0.11\"]")];
+    assert_refused(&single(&alone), "[\"10.0.0.11\"]", "nobody would hear m1");
+    assert_refused(&single(&[("peers", "[]")]), "[]", "nobody would hear m1");
+}
+
+#[test]
+fn peers_that_cannot_be_peers() {
+    let refused = |peers: &str, at: &str, rule: &str| {
+        assert_refused(&file(&[("transport", "\"unicast\""), ("peers", peers)]), at, rule);
+    };
+    let peers = |more: &str| format!("[\"10.0.0.11\", \"10.0.0.12\", {more}]");
+    refused(&peers("\"fd00::9\""), "\"fd00::9\"", "not of the virtual router's family, IPv4");
+    refused(&peers("\"10.0.0.12\""), "\"10.0.0.12\"", "listed twice");
+    refused(&peers("\"10.0.0.10\""), "\"10.0.0.10\"", "is a virtual address");
+    let without_m2 = "[\"10.0.0.11\", \"10.0.0.99\"]";
+    refused(without_m2, without_m2, "m2 is none of the peers");
+    let v6 =
+        [("transport", "\"unicast\""), ("addresses", "[\"fe80::a\"]"), ("peers", "[\"fe80::11\"]")];
+    assert_refused(&file(&v6), "\"fe80::11\"", "is link-local");
+    let twice = file(&[
+        ("transport", "\"unicast\""),
+        ("peers", "[\"10.0.0.11\", \"10.0.0.12\", \"10.0.0.112\"]"),
+    ]);
+    let twice = twice.replace("= [\"10.0.0.12\"]", "= [\"10.0.0.12\", \"10.0.0.112\"]");
+    assert_refused(&twice, "\"10.0.0.112\"", "m2 is listed among the peers twice");
+}
+
+#[test]
 fn peers_without_unicast_and_masters_without_an_address_of_the_family() {
     let text = file(&[("peers", "[\"10.0.0.12\"]")]);
     assert_refused(&text, "[\"10.0.0.12\"]", "peers go with transport = \"unicast\" only");
@@ -145,15 +210,9 @@ fn what_this_version_cannot_do() {
         let message = format!(": {what} is not supported by this version of mainstay\n");
         assert!(error.contains(&message) && error.matches("f.toml:").count() == 1, "{error}");
     };
-    refused(&file(&[("transport", "\"unicast\"")]), "transport = \"unicast\"");
-    refused(&file(&[("virtual_mac", "true")]), "virtual_mac = true");
     refused(&file(&[("checks", "[]")]), "`checks`");
-    refused(&file(&[("addresses", "[\"fe80::a\"]")]), "a virtual IPv6 address");
-    let owner = [("addresses", "[\"10.0.0.11\"]"), ("priority", "{ m1 = 255 }")];
-    refused(&file(&owner), "priority 255, the address owner's");
     refused(&(file(&[]) + "[[check]]\nname = \"c\"\nprocess = \"x\"\n"), "[[check]]");
     for section in ["supervisor", "docker", "etcd", "kubelet", "kube_proxy", "kubernetes", "api"] {
         refused(&format!("{}[{section}]\nx = 1\n", file(&[])), &format!("[{section}]"));
     }
-    parse(&file(&[("transport", "\"multicast\""), ("virtual_mac", "false")]), "f.toml").unwrap();
 }

@@ -29,13 +29,16 @@ fn whole() -> String {
         ("vrid", "7"),
         ("addresses", "[\"fe80::a\"]"),
         ("transport", "\"unicast\""),
-        ("peers", "[\"fd00::1\"]"),
+        ("peers", "[\"fd00::1\", \"fd00::2\", \"fd00::3\", \"fd00::9\"]"),
         ("priority", "{ m1 = 130, m2 = 131 }"),
         ("degraded_priority", "{ m2 = 1 }"),
         ("lease", "\"off\""),
         ("checks", "[\"c\"]"),
     ];
-    format!("{EXAMPLE}{}{check}", router(&v6))
+    let example = (1..=3).fold(EXAMPLE.to_owned(), |text, i| {
+        text.replace(&format!("\"10.0.0.1{i}\""), &format!("\"10.0.0.1{i}\", \"fd00::{i}\""))
+    });
+    format!("{example}{}{check}", router(&v6))
 }
 
 /// What a hand might put into a file.

@@ -125,7 +125,7 @@ fn judge<'a, 's>(
     if slot.router.source() == source {
         return Err((DropReason::OwnSource, source));
     }
-    if let Transport::Unicast { peers } = &slot.transport
+    if let Transport::Unicast { peers, .. } = &slot.transport
         && !peers.contains(&advert.source)
     {
         return Err((DropReason::UnknownPeer, source));
