@@ -10,18 +10,30 @@ Nothing touches the host's network.
   lab.sh [--lab NAME] COMMAND [ARGUMENT...]
 
 Lab
-  up [N]                     make N routers m1..mN (default 3, at most 12) and the client
+  up [N] [--links K]         make N routers m1..mN (default 3, at most 12), the client and the
+                             stranger; K links between the routers (default 1, at most 16)
   down                       end the daemons, delete the namespaces; works after a crash too
   clear                      kill the daemons, delete VIPs they left, heal the links
   status                     daemons, links and owners
   nodes                      the routers
-  owners                     the routers that hold the VIP now
+  owners [4|6]               the routers that hold the VIP now, of either family or of this one
   watch                      adverts and owners as they change; needs the built mainstay-lab
-  exec NODE COMMAND...       run a command in the namespace of m1.., client or bridge
+  exec NODE COMMAND...       run a command in the namespace of m1.., client, stranger or bridge
 
 Daemons (NODE is m1.. or all)
-  start NODE [--daemon mainstay|keepalived] [--interval 1s|100ms|10ms]
-             [--preempt default|always|never] [--lease 3s|off] [--bin FILE]
+  start NODE [OPTION...]
+    --daemon mainstay|keepalived|frr
+    --interval 1s|100ms|10ms
+    --preempt default|always|never
+    --family 4|6|both        virtual routers of IPv4 (default), of IPv6, or of both
+    --routers N              N virtual routers of each family on each link (default 1)
+    --links K                on the first K links (default 1)
+    --priority m1=P,m2=P..   instead of 254, 244, ..; 255 gets the VIPs as its own addresses
+    --virtual-mac            FRR always has it
+    --unicast
+    --checksum auto|rfc9568|pseudo-header
+    --lease 3s|off           mainstay only
+    --bin FILE               the mainstay to run
   stop NODE                  orderly
   reload NODE                SIGHUP
   kill NODE [PART]           SIGKILL      PART: --parent | --child | --both (default)
@@ -30,14 +42,20 @@ Daemons (NODE is m1.. or all)
   pids NODE                  print: parent PID child PID (- where there is none)
 
 Links
-  cut NODE                   the bridge's port down: NODE loses its carrier
+  cut NODE                   the bridge's ports down: NODE loses its carrier
   cut NODE --drop            frames dropped both ways, the carrier stays
   oneway NODE in|out         drop what NODE would hear | what NODE sends
   partition A,B.. C,D..      groups that no longer hear each other; client is a member too
   heal [NODE]                undo cut, oneway and partition, for NODE or everywhere
 
-Addresses: VIP 10.51.0.100, routers 10.51.0.11.., client 10.51.0.200; VRID 51, priorities
-254, 244, 234, ... by default nobody takes the VIP from a healthy Active.
+Addresses of the first virtual router, VRID 51 on eth0:
+  VIP       10.51.0.100      fd51::100, after fe80::100
+  routers   10.51.0.11..     fd51::11..   fe80::11..
+  client    10.51.0.200      fd51::200    fe80::200
+  stranger  10.51.0.250      fd51::250    fe80::250
+Others have VRID 52, .. 255, 1, .. 50 and the VIPs 10.61.LINK.VRID, or fe80::61:LINK:VRID and
+fd61::LINK:VRID. eth1.. have 10.51.LINK.0/24 and fd51:0:0:LINK::/64. Priorities are 254, 244,
+234, ... By default nobody takes the VIP from a healthy Active.
 
 Environment
   LAB            name and prefix of the namespaces (default lab), like --lab
@@ -49,7 +67,7 @@ Examples
   lab.sh cut m1; lab.sh owners; lab.sh heal
   lab.sh kill m1 --child
   lab.sh partition m1,client m2,m3
-  lab.sh --lab other up 2; lab.sh --lab other start all --daemon keepalived
+  lab.sh --lab other up 2; lab.sh --lab other start all --daemon keepalived --family 6
   lab.sh exec m1 ip address show dev eth0
   lab.sh down
 HELP
@@ -58,7 +76,7 @@ HELP
 die() { echo "lab.sh: $*" >&2; exit 1; }
 bad_usage() { echo "lab.sh: $*; see lab.sh --help" >&2; exit 2; }
 
-readonly VIP=10.51.0.100 VRID=51 CLIENT=10.51.0.200
+readonly VIP=10.51.0.100 VIP6=(fe80::100 fd51::100) VRID=51
 LAB=${LAB:-lab}
 HERE=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 readonly HERE
@@ -83,6 +101,8 @@ each_node() { if [[ ${1:-} == all ]]; then need_up; nodes; else need_node "${1:-
 
 # shellcheck source-path=SCRIPTDIR source=lib/process.sh
 source "$HERE/lib/process.sh"
+# shellcheck source-path=SCRIPTDIR source=lib/config.sh
+source "$HERE/lib/config.sh"
 # shellcheck source-path=SCRIPTDIR source=lib/daemon.sh
 source "$HERE/lib/daemon.sh"
 # shellcheck source-path=SCRIPTDIR source=lib/link.sh
@@ -96,39 +116,59 @@ make_namespace() {
   within "$1" ip link set lo up
 }
 
-make_member() { # NAME ADDRESS
-  make_namespace "$1"
-  bridge_ip link add "$1" type veth peer name eth0 netns "$(namespace "$1")"
-  bridge_ip link set "$1" master br0 up
-  within "$1" ip link set eth0 up
-  within "$1" ip address add "$2/24" dev eth0
+# make_link MEMBER LINK: from ethLINK to the bridge brLINK. The link-local address is ours, not the
+# kernel's, so that it is known.
+make_link() {
+  local port link=$2
+  port=$(port "$1" "$link")
+  bridge_ip link add "$port" type veth peer name "eth$link" netns "$(namespace "$1")"
+  bridge_ip link set "$port" master "br$link" up
+  within "$1" ip -batch - <<IP
+link set eth$link addrgenmode none
+link set eth$link up
+address add $(address "$1" "$link")/24 dev eth$link
+address add $(link_local "$1")/64 dev eth$link nodad
+address add $(address6 "$1" "$link")/64 dev eth$link nodad
+IP
+}
+
+make_bridge() { # LINK
+  # Snooping would hold back multicast until a querier speaks.
+  bridge_ip link add "br$1" type bridge mcast_snooping 0 stp_state 0 forward_delay 0
+  bridge_ip link set "br$1" up
 }
 
 lab_up() {
-  local count=${1:-3} i
+  local count=3 i link member
+  [[ -z ${1:-} || $1 == --* ]] || { count=$1; shift; }
+  [[ ${1:-} != --links ]] || { LINKS=${2:-}; shift 2; }
+  (($# == 0)) || bad_usage "up does not know '$1'"
   [[ $count =~ ^([1-9]|1[0-2])$ ]] || bad_usage "1 to 12 routers, not '$count'"
+  [[ $LINKS =~ ^([1-9]|1[0-6])$ ]] || bad_usage "1 to 16 links, not '$LINKS'"
   [[ ! -e $RUN ]] || die "lab $LAB is up already: run lab.sh --lab $LAB down"
   mkdir -p "$RUN"
   trap lab_down EXIT
+  echo "$LINKS" >"$RUN/links"
   make_namespace bridge
   within bridge bash -c 'echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6'
-  # Snooping would hold back multicast until a querier speaks.
-  bridge_ip link add br0 type bridge mcast_snooping 0 stp_state 0 forward_delay 0
-  bridge_ip link set br0 up
+  for ((link = 0; link < LINKS; link++)); do make_bridge "$link"; done
   within bridge nft -f - <<'NFT'
 table bridge lab {
   set drops { typeof meta iifname . meta oifname; }
   chain forward { type filter hook forward priority 0; meta iifname . meta oifname @drops drop; }
 }
 NFT
-  make_member client "$CLIENT"
+  for member in client stranger; do make_namespace "$member"; make_link "$member" 0; done
   # Somewhere beyond the link: a host must choose a source for it by its default route.
   within client ip address add 10.52.0.1/32 dev lo
+  within client ip address add fd52::1/128 dev lo nodad
   for ((i = 1; i <= count; i++)); do
     echo "m$i" >>"$RUN/nodes"
     mkdir -p "$RUN/m$i/run" "$RUN/m$i/state"
-    make_member "m$i" "$(address "m$i")"
-    within "m$i" ip route add default via "$CLIENT"
+    make_namespace "m$i"
+    for ((link = 0; link < LINKS; link++)); do make_link "m$i" "$link"; done
+    within "m$i" ip route add default via "$(address client)"
+    within "m$i" ip -6 route add default via "$(address6 client)"
   done
   trap - EXIT
 }
@@ -144,9 +184,17 @@ kill_daemons() {
 lab_clear() {
   need_up
   kill_daemons
-  local node
+  local node prefix link
   for node in $(nodes); do
-    ! holds "$node" || within "$node" ip address delete "$VIP/32" dev eth0
+    delete_macvlans "$node"
+    for prefix in "$VIP/32" 10.61.0.0/16 "${VIP6[0]}/128" "${VIP6[1]}/128" fe80::61:0:0/96 fd61::/16; do
+      # Says so if there is none.
+      within "$node" ip address flush to "$prefix" 2>/dev/null || true
+    done
+    # What a virtual MAC needs of the interface beneath it.
+    for ((link = 0; link < LINKS; link++)); do
+      echo 0 | within "$node" tee /proc/sys/net/ipv4/conf/"eth$link"/arp_{ignore,filter} >/dev/null
+    done
   done
   link_heal >/dev/null
 }
@@ -157,7 +205,7 @@ lab_down() {
   [[ ! -f $RUN/nodes ]] || kill_daemons
   # By name, so that also what a lost run directory no longer knows goes.
   ip netns list | while read -r name _; do
-    [[ $name =~ ^"$LAB"-(bridge|client|m[0-9]+)$ ]] && ip netns delete "$name"
+    [[ $name =~ ^"$LAB"-(bridge|client|stranger|m[0-9]+)$ ]] && ip netns delete "$name"
   done || true
   rm -rf "$RUN"
 }
@@ -180,8 +228,23 @@ process_state() {
   [[ $1 != - ]] && grep -q '^State:.*T' "/proc/$1/status" 2>/dev/null && echo "$1 frozen" || echo "$1"
 }
 
-holds() { [[ -n $(within "$1" ip -o address show to "$VIP") ]]; }
-lab_owners() { need_up; for node in $(nodes); do if holds "$node"; then echo "$node"; fi; done; }
+# holds NODE [4|6]: FRR leaves the addresses of a Backup where they are, but on an interface that is
+# out of use.
+holds() {
+  local vip device
+  case ${2:-} in
+    4) vip=("$VIP") ;;
+    6) vip=("${VIP6[1]}") ;;
+    "") vip=("$VIP" "${VIP6[1]}") ;;
+    *) bad_usage "'$2' is neither 4 nor 6" ;;
+  esac
+  for vip in "${vip[@]}"; do
+    read -r _ device _ < <(within "$1" ip -o address show to "$vip") || continue
+    [[ $(within "$1" ip -o -d link show "$device") == *"protodown on"* ]] || return 0
+  done
+  return 1
+}
+lab_owners() { need_up; for node in $(nodes); do if holds "$node" "${1:-}"; then echo "$node"; fi; done; }
 
 lab_watch() {
   need_up
@@ -194,7 +257,7 @@ lab_watch() {
 
 lab_exec() {
   local node=${1:-}
-  [[ $node == bridge ]] || need_member "$node"
+  [[ $node =~ ^(bridge|stranger)$ ]] || need_member "$node"
   (($# > 1)) || bad_usage "exec needs a node and a command"
   shift
   exec nsenter --net="/run/netns/$(namespace "$node")" "$@"
@@ -211,6 +274,7 @@ done
 [[ $# -gt 0 ]] || { usage >&2; exit 2; }
 [[ $LAB =~ ^[a-z][a-z0-9-]{0,15}$ ]] || bad_usage "a lab's name is 1 to 16 of a-z, 0-9 and -, not '$LAB'"
 readonly LAB RUN=${LAB_RUN_DIR:-/run/mainstay-lab}/$LAB
+LINKS=$(cat "$RUN/links" 2>/dev/null || echo 1)
 ((EUID == 0)) || die "network namespaces need root: run it with sudo"
 
 verb=$1
@@ -220,7 +284,7 @@ case $verb in
   down) lab_down ;;
   clear) lab_clear ;;
   status) lab_status ;;
-  owners) lab_owners ;;
+  owners) lab_owners "$@" ;;
   watch) lab_watch ;;
   exec) lab_exec "$@" ;;
   start) daemon_start "$@" ;;

@@ -73,7 +73,7 @@ fn an_interface_that_is_deleted_and_made_again_is_used_again() {
     make_link(net.lab(), M1);
     net.backup_of(M1, M2);
     // The port has another index now: another capture sees it.
-    let observer = Observer::without_responders(net.lab()).unwrap();
+    let observer = Observer::without_responders(net.lab(), lab::Family::Ipv4).unwrap();
     net.lab().stop(M2).unwrap();
     net.owned_by(M1);
     let seen = observer.timeline().wait(Stamp::now() + support::PATIENCE, |view| {

@@ -1,52 +1,7 @@
 # shellcheck shell=bash
-# The daemons of a lab: their configuration, start and stop. Sourced by lab.sh.
+# The daemons of a lab: their start and stop. Sourced by lab.sh.
 
-number() { echo "${1#m}"; }
-address() { echo "10.51.0.$((10 + $(number "$1")))"; }
-priority() { echo $((264 - 10 * $(number "$1"))); }
-
-milliseconds() {
-  case $1 in
-    *ms) echo "${1%ms}" ;;
-    *s) echo $((${1%s} * 1000)) ;;
-    *) bad_usage "'$1' is no interval such as 1s, 100ms or 10ms" ;;
-  esac
-}
-
-mainstay_config() { # INTERVAL PREEMPT LEASE
-  local node
-  printf '[cluster]\nname = "%s"\napi_port = 6443\n' "$LAB"
-  for node in $(nodes); do
-    printf '\n[[node]]\nname = "%s"\nrole = "master"\naddresses = ["%s"]\n' "$node" "$(address "$node")"
-  done
-  printf '\n[[virtual_router]]\nname = "apiserver"\nvrid = %s\ninterface = "eth0"\n' "$VRID"
-  printf 'addresses = ["%s"]\nadvert_interval = "%s"\nlease = "%s"\n' "$VIP" "$1" "$3"
-  [[ $2 == default ]] || printf 'preempt = "%s"\n' "$2"
-}
-
-keepalived_config() { # NODE INTERVAL PREEMPT
-  local ms nopreempt="nopreempt"
-  ms=$(milliseconds "$2")
-  [[ $3 == always ]] && nopreempt=""
-  cat <<CONF
-global_defs {
-  router_id $1
-  vrrp_version 3
-  ${KEEPALIVED_GLOBAL:-}
-}
-vrrp_instance apiserver {
-  state BACKUP
-  $nopreempt
-  interface eth0
-  virtual_router_id $VRID
-  priority $(priority "$1")
-  advert_int $((ms / 1000)).$(printf %03d $((ms % 1000)))
-  virtual_ipaddress {
-    $VIP/32 dev eth0
-  }
-}
-CONF
-}
+FRR=${FRR:-/usr/lib/frr}
 
 mainstay_binary() {
   local candidate
@@ -58,44 +13,118 @@ mainstay_binary() {
 
 daemon_start() {
   local nodes node daemon=mainstay interval=1s preempt=default lease=3s binary=""
+  local families=4 routers=1 links=1 mac="" transport=multicast checksum=auto priorities=""
   nodes=$(each_node "${1:-}"); shift
   while (($#)); do
     case $1 in
-      --daemon) daemon=$2 ;; --interval) interval=$2 ;; --preempt) preempt=$2 ;;
-      --lease) lease=$2 ;; --bin) binary=$2 ;;
+      --virtual-mac) mac=yes; shift; continue ;;
+      --unicast) transport=unicast; shift; continue ;;
+      --daemon) daemon=${2:-} ;; --interval) interval=${2:-} ;; --preempt) preempt=${2:-} ;;
+      --lease) lease=${2:-} ;; --bin) binary=${2:-} ;; --family) families=${2:-} ;;
+      --routers) routers=${2:-} ;; --links) links=${2:-} ;; --checksum) checksum=${2:-} ;;
+      --priority) priorities=${2:-} ;;
       *) bad_usage "start does not know '$1'" ;;
     esac
+    (($# > 1)) || bad_usage "$1 needs a value"
     shift 2
   done
-  milliseconds "$interval" >/dev/null
-  case $daemon in
-    mainstay) [[ -n $binary ]] || binary=$(mainstay_binary) ;;
-    keepalived) command -v keepalived >/dev/null || die "keepalived is not installed: apt-get install keepalived" ;;
-    *) bad_usage "'$daemon' is neither mainstay nor keepalived" ;;
-  esac
-  for node in $nodes; do start_one "$node"; done
+  check_start
+  for node in $nodes; do start_one; done
   for node in $nodes; do
-    wait_for 10 child_of "$node" || die "$daemon on $node does not start; its log ends: $(tail -n 5 "$RUN/$node/log")"
+    wait_for 20 started "$node" || die "$daemon on $node does not start; its log ends: $(tail -n 5 "$RUN/$node/log")"
   done
 }
 
+check_start() { # uses the variables of daemon_start
+  milliseconds "$interval" >/dev/null
+  case $families in
+    4 | 6) ;;
+    both) families="4 6" ;;
+    *) bad_usage "'$families' is neither 4, 6 nor both" ;;
+  esac
+  [[ $routers =~ ^[0-9]{1,3}$ ]] && ((routers >= 1 && routers <= 255)) || bad_usage "1 to 255 virtual routers, not '$routers'"
+  [[ $links =~ ^[0-9]{1,2}$ ]] && ((links >= 1 && links <= LINKS)) || bad_usage "this lab has $LINKS links, not '$links'"
+  [[ $checksum =~ ^(auto|rfc9568|pseudo-header)$ ]] || bad_usage "'$checksum' is neither auto, rfc9568 nor pseudo-header"
+  [[ $priorities =~ ^(m[0-9]+=[0-9]+(,m[0-9]+=[0-9]+)*)?$ ]] || bad_usage "priorities are such as m1=255,m2=100, not '$priorities'"
+  case $daemon in
+    mainstay) [[ -n $binary ]] || binary=$(mainstay_binary) ;;
+    keepalived)
+      command -v keepalived >/dev/null || die "keepalived is not installed: apt-get install keepalived"
+      [[ $checksum != rfc9568 ]] || bad_usage "keepalived knows only the checksum with the pseudo-header" ;;
+    frr)
+      [[ -x $FRR/vrrpd ]] || die "FRR is not installed: apt-get install frr"
+      [[ $transport == multicast ]] || bad_usage "FRR knows only multicast"
+      [[ $checksum != rfc9568 ]] || bad_usage "FRR knows only the checksum with the pseudo-header" ;;
+    *) bad_usage "'$daemon' is neither mainstay, keepalived nor frr" ;;
+  esac
+}
+
 start_one() { # uses the variables of daemon_start
-  local node=$1 dir=$RUN/$1 command
+  local dir=$RUN/$node command
   ! living "$dir/parent" >/dev/null || die "a daemon runs on $node already"
   echo "$daemon" >"$dir/daemon"
-  if [[ $daemon == mainstay ]]; then
-    mainstay_config "$interval" "$preempt" "$lease" >"$dir/mainstay.toml"
-    command=("$binary" run --config "$dir/mainstay.toml" --node "$node"
-      --runtime-dir "$dir/run" --state-dir "$dir/state")
-  else
-    rm -f "$dir"/keepalived*.pid
-    keepalived_config "$node" "$interval" "$preempt" >"$dir/keepalived.conf"
-    command=(keepalived --dont-fork --vrrp --log-console --log-detail --use-file "$dir/keepalived.conf"
-      --pid "$dir/keepalived.pid" --vrrp_pid "$dir/keepalived-vrrp.pid")
-  fi
-  # A session of its own, as a service has. Every step replaces the one before: $! is the daemon.
-  setsid nsenter --net="/run/netns/$(namespace "$node")" "${command[@]}" >>"$dir/log" 2>&1 </dev/null &
-  record $! "$dir/parent"
+  ! is_owner "$node" || each_virtual_router own_addresses
+  case $daemon in
+    mainstay)
+      mainstay_config >"$dir/mainstay.toml"
+      command=("$binary" run --config "$dir/mainstay.toml" --node "$node"
+        --runtime-dir "$dir/run" --state-dir "$dir/state") ;;
+    keepalived)
+      rm -f "$dir"/keepalived*.pid
+      keepalived_config >"$dir/keepalived.conf"
+      command=(keepalived --dont-fork --vrrp --log-console --log-detail --use-file "$dir/keepalived.conf"
+        --pid "$dir/keepalived.pid" --vrrp_pid "$dir/keepalived-vrrp.pid") ;;
+    frr) frr_start; return ;;
+  esac
+  launch "$dir/parent" "${command[@]}"
+}
+
+# launch FILE COMMAND...: in the node's namespace and a session of its own, as a service has. Every
+# step replaces the one before: $! is the daemon, which FILE records.
+launch() {
+  local file=$1
+  shift
+  setsid nsenter --net="/run/netns/$(namespace "$node")" "$@" >>"$RUN/$node/log" 2>&1 </dev/null &
+  record $! "$file"
+}
+
+started() {
+  child_of "$1" >/dev/null || return 1
+  [[ $daemon != frr || -S $RUN/$1/frr/vrrpd.vty ]]
+}
+
+# The addresses of an address owner are the interface's own.
+own_addresses() {
+  local vip
+  for vip in "${vips[@]}"; do
+    case $family in
+      4) within "$node" ip address replace "$vip/32" dev "eth$link" ;;
+      6) within "$node" ip address replace "$vip/128" dev "eth$link" nodad ;;
+    esac
+  done
+}
+
+# zebra and vrrpd, without systemd: zebra is the parent, vrrpd the VRRP process. They give up root
+# for their own user; their sockets and configuration are in the node's directory `frr`.
+frr_start() {
+  local own=$dir/frr
+  local options=(--vty_socket "$own" --log stdout --log-level debugging -z "$own/zserv.api" -P 0)
+  delete_macvlans "$node"
+  frr_links | within "$node" ip -batch -
+  rm -rf "$own"
+  mkdir "$own"
+  echo >"$own/zebra.conf"
+  frr_config >"$own/vrrpd.conf"
+  chown -R frr:frr "$own"
+  launch "$dir/parent" "$FRR/zebra" "${options[@]}" -i "$own/zebra.pid" -f "$own/zebra.conf"
+  wait_for 10 test -S "$own/zserv.api" || die "zebra on $node does not start; its log ends: $(tail -n 5 "$dir/log")"
+  launch "$dir/vrrpd" "$FRR/vrrpd" "${options[@]}" -i "$own/vrrpd.pid" -f "$own/vrrpd.conf"
+}
+
+delete_macvlans() {
+  local name
+  within "$1" ip -o link show type macvlan | while read -r _ name _; do echo "link delete ${name%%@*}"; done \
+    | within "$1" ip -batch -
 }
 
 daemon_stop() {
@@ -103,12 +132,18 @@ daemon_stop() {
   nodes=$(each_node "${1:-}")
   for node in $nodes; do
     send CONT "$node" --both
-    send TERM "$node" --parent
+    case $(cat "$RUN/$node/daemon" 2>/dev/null) in
+      # vrrpd says good-bye through zebra.
+      frr) send TERM "$node" --child; wait_for 5 childless "$node" || true ;;&
+      *) send TERM "$node" --parent ;;
+    esac
   done
   for node in $nodes; do
     wait_for 20 ended "$node" || { send KILL "$node" --both; die "$node did not stop within 20 s and was killed"; }
+    [[ $(cat "$RUN/$node/daemon" 2>/dev/null) != frr ]] || delete_macvlans "$node"
   done
 }
+childless() { ! child_of "$1"; }
 
 # daemon_signal SIGNAL NODE|all [PART]
 daemon_signal() {

@@ -3,9 +3,22 @@
 
 members() { need_up; nodes; echo client; }
 
+# port MEMBER LINK: the bridge's port.
+port() { if (($2)); then echo "$1-$2"; else echo "$1"; fi; }
+
+# A member's ports.
+ports() {
+  local link
+  port "$1" 0
+  [[ $1 != m* ]] || for ((link = 1; link < LINKS; link++)); do port "$1" "$link"; done
+}
+
 # Adds the elements read from stdin, one `"from" . "to"` a line, to the bridge's drops.
 drop() { within bridge nft "add element bridge lab drops { $(paste -sd,) }"; }
-pair() { echo "\"$1\" . \"$2\""; }
+pair() {
+  local link
+  for ((link = 0; link < LINKS; link++)); do echo "\"$(port "$1" "$link")\" . \"$(port "$2" "$link")\""; done
+}
 
 drop_node() { # NODE in|out
   local other
@@ -18,7 +31,7 @@ drop_node() { # NODE in|out
 link_cut() {
   need_member "${1:-}"
   case ${2:-} in
-    "") bridge_ip link set "$1" down ;;
+    "") ports "$1" | sed 's/.*/link set & down/' | bridge_ip -batch - ;;
     --drop) { drop_node "$1" in; drop_node "$1" out; } | drop ;;
     *) bad_usage "cut does not know '$2'" ;;
   esac
@@ -50,7 +63,7 @@ link_heal() {
   local node pairs
   need_up
   [[ -z ${1:-} ]] || need_member "$1"
-  for node in ${1:-$(members)}; do bridge_ip link set "$node" up; done
+  for node in ${1:-$(members)}; do ports "$node"; done | sed 's/.*/link set & up/' | bridge_ip -batch -
   if [[ -z ${1:-} ]]; then
     within bridge nft flush set bridge lab drops
   else
@@ -61,5 +74,5 @@ link_heal() {
   done_at "healed ${1:-all}"
   # What a node asked for while it was cut, its kernel would ask again only after a second: the next
   # fault would measure that.
-  for node in ${1:-$(members)}; do within "$node" ip neigh flush dev eth0 nud incomplete nud failed 2>/dev/null || true; done
+  for node in ${1:-$(members)}; do within "$node" ip neigh flush nud incomplete nud failed 2>/dev/null || true; done
 }

@@ -28,13 +28,14 @@ install_missing() {
   while read -r command package; do
     command -v "$command" >/dev/null || missing+=("$package")
   done < <(needed)
+  # Its daemons are on no path.
+  [[ -x /usr/lib/frr/vrrpd ]] || missing+=(frr)
   # The linker needs the C library's start files, which gcc only recommends.
   [[ -n $(find /usr/lib -name crt1.o -print -quit) ]] || missing+=(libc6-dev)
   ((${#missing[@]})) || return 0
   command -v apt-get >/dev/null || die "install these first: ${missing[*]}"
   say "Installing ${missing[*]}"
-  # keepalived's own service must not start on this host; without a configuration it would not
-  # run either.
+  # The daemons' own services must not start on this host.
   local policy=/usr/sbin/policy-rc.d
   if [[ ! -e $policy ]]; then
     printf '#!/bin/sh\nexit 101\n' >"$policy"
@@ -48,9 +49,11 @@ install_missing() {
     rm -f "$policy"
     trap - EXIT
     # Nor at the next boot.
-    if command -v systemctl >/dev/null && [[ " ${missing[*]} " == *" keepalived "* ]]; then
-      systemctl disable keepalived.service >/dev/null 2>&1 || true
-    fi
+    for package in keepalived frr; do
+      if command -v systemctl >/dev/null && [[ " ${missing[*]} " == *" $package "* ]]; then
+        systemctl disable "$package.service" >/dev/null 2>&1 || true
+      fi
+    done
   fi
 }
 

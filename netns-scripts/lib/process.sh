@@ -18,7 +18,8 @@ living() {
 
 record() { echo "$1 $(start_time "$1")" >"$2"; }
 
-# The VRRP process of a node: keepalived writes its pid, mainstay's is `mainstay vrrp`.
+# The VRRP process of a node: keepalived writes its pid, mainstay's is `mainstay vrrp`, FRR's is
+# vrrpd.
 child_of() {
   local dir=$RUN/$1 pid argv
   case $(cat "$dir/daemon" 2>/dev/null) in
@@ -31,6 +32,7 @@ child_of() {
         [[ $argv == *"mainstay"*" vrrp "* || $argv == *"mainstay"*" vrrp" ]] && echo "$pid" && return 0
       done
       return 1 ;;
+    frr) living "$dir/vrrpd" ;;
     *) return 1 ;;
   esac
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::timeline::adverts;
 use crate::{
-    Daemon, Event, Kind, Lab, LabError, Node, Observer, Part, Probe, Stamp, Timeline, sleep_until,
+    Daemon, Event, Families, Family, Kind, Lab, LabError, Node, Observer, Part, Probe, Stamp,
+    Timeline, sleep_until,
 };
 
 /// How long anything may take beyond what the protocol's timers need.
@@ -24,7 +25,7 @@ impl<'a> Bench<'a> {
     /// # Errors
     /// If something does not start, or no single Active comes of it.
     pub fn start(lab: &'a Lab, daemon: Daemon) -> Result<Self, LabError> {
-        let bench = Self { lab, observer: Observer::start(lab)?, daemon };
+        let bench = Self { lab, observer: Observer::start_for(lab, family(&daemon))?, daemon };
         lab.start_all(&bench.daemon)?;
         bench.converge()?;
         Ok(bench)
@@ -38,6 +39,11 @@ impl<'a> Bench<'a> {
     /// The daemon and its configuration.
     pub fn daemon(&self) -> &Daemon {
         &self.daemon
+    }
+
+    /// The family that is watched and probed: IPv4 if the daemon has both.
+    pub fn family(&self) -> Family {
+        family(&self.daemon)
     }
 
     /// What the instruments see.
@@ -90,7 +96,7 @@ impl<'a> Bench<'a> {
     /// If there is no other.
     pub fn heir(&self, active: Node) -> Result<Node, LabError> {
         let others = self.lab.nodes().iter().copied().filter(|&node| node != active);
-        let best = others.max_by_key(|node| node.priority());
+        let best = others.max_by_key(|&node| self.daemon.priority(node));
         best.ok_or_else(|| LabError::Invalid("the lab has only one router".into()))
     }
 
@@ -100,7 +106,7 @@ impl<'a> Bench<'a> {
     /// If it does not.
     pub fn probe(&self, period: Duration, active: Node) -> Result<Probe, LabError> {
         let bound = 2 * (self.daemon.interval.active_down(1) + PATIENCE) + Duration::from_secs(120);
-        let probe = Probe::start(self.lab, period, bound)?;
+        let probe = Probe::start_for(self.lab, family(&self.daemon), period, bound)?;
         let served = probe.wait_served(self.deadline(), |node| node == active);
         served
             .map(|_| probe)
@@ -185,5 +191,12 @@ impl<'a> Bench<'a> {
     /// If one had to be killed.
     pub fn stop(self) -> Result<(), LabError> {
         self.lab.stop_all()
+    }
+}
+
+fn family(daemon: &Daemon) -> Family {
+    match daemon.families {
+        Families::Ipv4 | Families::Both => Family::Ipv4,
+        Families::Ipv6 => Family::Ipv6,
     }
 }

@@ -17,7 +17,7 @@ use nix::sys::time::TimeSpec;
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 
 use crate::timeline::{Event, Timeline};
-use crate::{Frame, Lab, LabError, Port, Stamp, VRID, decode, within};
+use crate::{Family, Frame, Lab, LabError, Port, Stamp, VRID, decode, within};
 
 pub use tap::{Direction, Keep, Seen, Tap};
 
@@ -108,7 +108,9 @@ fn receive(socket: &Socket, ports: &HashMap<usize, Port>, timeline: &Timeline) {
     let mut buffer = [0; FRAME];
     let Some((at, from, frame)) = next(socket, &mut buffer) else { return };
     let event = match (ports.get(&from.ifindex()), decode(frame)) {
-        (Some(Port::Node(node)), Some(Frame::Advert(advert))) if advert.vrid == VRID => {
+        (Some(Port::Node(node)), Some(Frame::Advert(advert)))
+            if advert.vrid == VRID && Family::of(advert.source) == timeline.family() =>
+        {
             Event::Advert(*node, advert)
         }
         (Some(port), Some(Frame::Arp(arp))) => Event::Arp(*port, arp),

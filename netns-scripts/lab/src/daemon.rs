@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use crate::Node;
+use crate::{Family, Node};
 
 /// The daemon that is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -15,8 +15,11 @@ use crate::Node;
 pub enum Kind {
     /// This project's.
     Mainstay,
-    /// Debian's keepalived, for comparison.
+    /// Debian's keepalived, for comparison and as a peer.
     Keepalived,
+    /// FRR's vrrpd, as a peer. Always with the virtual MAC and by multicast; its VIPs are on
+    /// interfaces that the lab makes.
+    Frr,
 }
 
 impl fmt::Display for Kind {
@@ -24,6 +27,7 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Self::Mainstay => "mainstay",
             Self::Keepalived => "keepalived",
+            Self::Frr => "frr",
         })
     }
 }
@@ -114,6 +118,39 @@ impl Preempt {
     }
 }
 
+/// Of which families the virtual routers are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Families {
+    /// IPv4 only.
+    #[default]
+    Ipv4,
+    /// IPv6 only.
+    Ipv6,
+    /// One of each, with the same VRID.
+    Both,
+}
+
+impl From<Family> for Families {
+    fn from(family: Family) -> Self {
+        match family {
+            Family::Ipv4 => Self::Ipv4,
+            Family::Ipv6 => Self::Ipv6,
+        }
+    }
+}
+
+/// The form of checksum that is sent over IPv4.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ChecksumForm {
+    /// mainstay answers as its peer speaks; the others know only the pseudo-header.
+    #[default]
+    Auto,
+    /// Over the message alone.
+    Rfc9568,
+    /// Over a pseudo-header too.
+    PseudoHeader,
+}
+
 /// A daemon and its configuration; the same on every router.
 #[derive(Clone, Debug)]
 pub struct Daemon {
@@ -125,19 +162,94 @@ pub struct Daemon {
     pub preempt: Preempt,
     /// Whole seconds of the kernel's lease on the VIP (mainstay only); `None` is no lease.
     pub lease_seconds: Option<u32>,
-    /// The binary; `None` lets `lab.sh` find it.
+    /// The binary of mainstay; `None` lets `lab.sh` find it.
     pub binary: Option<PathBuf>,
+    /// Of which families the virtual routers are.
+    pub families: Families,
+    /// How many there are of each family on each link: VRID 51 first, then 52, .. 255, 1, .. 50.
+    pub routers: u8,
+    /// On how many of the lab's links, from eth0 on.
+    pub links: u8,
+    /// Whether the addresses have the virtual MAC. FRR's always do.
+    pub virtual_mac: bool,
+    /// Whether adverts go to each of the lab's other routers instead of the group.
+    pub unicast: bool,
+    /// The form of checksum over IPv4.
+    pub checksum: ChecksumForm,
+    /// Priorities other than [`Node::priority`]. A router with 255 gets the VIPs as addresses of
+    /// its own before the daemon starts.
+    pub priorities: Vec<(Node, u8)>,
 }
 
 impl Daemon {
-    /// A daemon with default settings.
+    /// A daemon with default settings: one virtual router of IPv4.
     pub const fn new(kind: Kind, interval: Interval) -> Self {
-        Self { kind, interval, preempt: Preempt::Default, lease_seconds: Some(3), binary: None }
+        Self {
+            kind,
+            interval,
+            preempt: Preempt::Default,
+            lease_seconds: Some(3),
+            binary: None,
+            families: Families::Ipv4,
+            routers: 1,
+            links: 1,
+            virtual_mac: false,
+            unicast: false,
+            checksum: ChecksumForm::Auto,
+            priorities: Vec::new(),
+        }
+    }
+
+    /// The priority of `node`.
+    pub fn priority(&self, node: Node) -> u8 {
+        let chosen = self.priorities.iter().find(|(other, _)| *other == node);
+        chosen.map_or(node.priority(), |&(_, priority)| priority)
     }
 
     /// Active_Down_Interval of `node`.
     pub fn active_down(&self, node: Node) -> Duration {
-        self.interval.active_down(node.priority())
+        self.interval.active_down(self.priority(node))
+    }
+
+    /// The options of `lab.sh start`.
+    pub(crate) fn options(&self) -> Vec<String> {
+        let lease = self.lease_seconds.map_or("off".into(), |seconds| format!("{seconds}s"));
+        let families = match self.families {
+            Families::Ipv4 => "4",
+            Families::Ipv6 => "6",
+            Families::Both => "both",
+        };
+        let checksum = match self.checksum {
+            ChecksumForm::Auto => "auto",
+            ChecksumForm::Rfc9568 => "rfc9568",
+            ChecksumForm::PseudoHeader => "pseudo-header",
+        };
+        let priorities: Vec<String> =
+            self.priorities.iter().map(|(node, priority)| format!("{node}={priority}")).collect();
+        let mut options: Vec<String> = Vec::new();
+        for (name, value) in [
+            ("--daemon", self.kind.to_string()),
+            ("--interval", self.interval.to_string()),
+            ("--preempt", self.preempt.name().into()),
+            ("--lease", lease),
+            ("--family", families.into()),
+            ("--routers", self.routers.to_string()),
+            ("--links", self.links.to_string()),
+            ("--checksum", checksum.into()),
+            ("--priority", priorities.join(",")),
+        ] {
+            options.extend([name.into(), value]);
+        }
+        if let (Some(binary), Kind::Mainstay) = (&self.binary, self.kind) {
+            options.extend(["--bin".into(), binary.display().to_string()]);
+        }
+        if self.virtual_mac {
+            options.push("--virtual-mac".into());
+        }
+        if self.unicast {
+            options.push("--unicast".into());
+        }
+        options
     }
 }
 
@@ -152,6 +264,17 @@ mod tests {
         assert_eq!(ten.skew(254), Duration::from_nanos(78_125));
         assert_eq!(ten.active_down(244), Duration::from_nanos(30_468_750));
         assert_eq!(Interval::from_millis(1000).skew(1), Duration::from_nanos(996_093_750));
+    }
+
+    #[test]
+    fn a_priority_may_be_chosen() {
+        let (one, two) = (Node::new(1).unwrap(), Node::new(2).unwrap());
+        let daemon = Daemon {
+            priorities: vec![(two, 255)],
+            ..Daemon::new(Kind::Mainstay, Interval::from_millis(100))
+        };
+        assert_eq!((daemon.priority(one), daemon.priority(two)), (254, 255));
+        assert!(daemon.options().join(" ").contains("--priority m2=255"));
     }
 
     #[test]

@@ -36,14 +36,14 @@ pub mod stats;
 pub use bench::Bench;
 pub use capture::{Direction, Keep, Seen, Tap};
 pub use clock::{Stamp, sleep_until};
-pub use daemon::{Daemon, Interval, Kind, Preempt};
+pub use daemon::{ChecksumForm, Daemon, Families, Interval, Kind, Preempt};
 pub use error::LabError;
 pub use frame::{
     Advert, Arp, ArpOperation, Checksum, Discovery, Ethernet, Frame, Neighbour, decode,
 };
 pub use hogs::Hogs;
 pub use netns::within;
-pub use node::{BEYOND, CLIENT, Node, Port, VIP, VRID};
+pub use node::{BEYOND, CLIENT, Family, Node, Port, VIP, VIP6, VIP6_LINK_LOCAL, VRID};
 pub use observer::Observer;
 pub use pnet::util::MacAddr;
 pub use priority::{DAEMON_PRIORITY, INSTRUMENT_PRIORITY, round_robin};

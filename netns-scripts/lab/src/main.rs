@@ -12,7 +12,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use lab::plan::{Job, Plan, Preset};
 use lab::scenario::Scenario;
 use lab::{
-    Event, Hogs, Interval, Kind, Lab, Node, Observer, Probe, Responder, Stamp, rr_loop, sleep_until,
+    Event, Family, Hogs, Interval, Kind, Lab, Node, Observer, Probe, Responder, Stamp, rr_loop,
+    sleep_until,
 };
 
 /// Measures failovers in network namespaces.
@@ -37,6 +38,9 @@ enum Command {
     Watch {
         #[command(flatten)]
         name: LabName,
+        /// The first virtual router of this family.
+        #[arg(long, value_enum, default_value_t)]
+        family: Family,
         /// Print every advert, not only those of a new sender.
         #[arg(long)]
         all: bool,
@@ -59,6 +63,9 @@ enum Command {
     Probe {
         #[command(flatten)]
         name: LabName,
+        /// Ask the VIP of this family.
+        #[arg(long, value_enum, default_value_t)]
+        family: Family,
         /// Microseconds between two requests.
         #[arg(long, default_value_t = 1000)]
         period: u64,
@@ -136,8 +143,8 @@ enum Output {
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
-        Command::Watch { name, all, seconds } => {
-            watch(&name.lab, all, Duration::from_secs(seconds))
+        Command::Watch { name, family, all, seconds } => {
+            watch(&name.lab, family, all, Duration::from_secs(seconds))
         }
         Command::Responder { name, node, seconds } => {
             let lab = Lab::attach(&name.lab)?;
@@ -148,9 +155,9 @@ fn main() -> anyhow::Result<()> {
             sleep_until(Stamp::now() + Duration::from_secs(seconds));
             Ok(())
         }
-        Command::Probe { name, period, seconds, output } => {
+        Command::Probe { name, family, period, seconds, output } => {
             let (period, bound) = (Duration::from_micros(period), Duration::from_secs(seconds));
-            probe(&name.lab, period, bound, output)
+            probe(&name.lab, family, period, bound, output)
         }
         Command::Rrloop { seconds } => {
             let period = Duration::from_millis(10);
@@ -168,9 +175,9 @@ fn main() -> anyhow::Result<()> {
     }
 }
 
-fn watch(name: &str, all: bool, bound: Duration) -> anyhow::Result<()> {
+fn watch(name: &str, family: Family, all: bool, bound: Duration) -> anyhow::Result<()> {
     let lab = Lab::attach(name)?;
-    let observer = Observer::without_responders(&lab)?;
+    let observer = Observer::without_responders(&lab, family)?;
     let end = Stamp::now() + bound;
     let (start, mut shown, mut sender) = (Stamp::now(), Stamp::from_nanos(0), None);
     loop {
@@ -202,10 +209,16 @@ fn watch(name: &str, all: bool, bound: Duration) -> anyhow::Result<()> {
     }
 }
 
-fn probe(name: &str, period: Duration, bound: Duration, output: Output) -> anyhow::Result<()> {
+fn probe(
+    name: &str,
+    family: Family,
+    period: Duration,
+    bound: Duration,
+    output: Output,
+) -> anyhow::Result<()> {
     let lab = Lab::attach(name)?;
     let start = Stamp::now();
-    let probe = Probe::start(&lab, period, bound)?;
+    let probe = Probe::start_for(&lab, family, period, bound)?;
     sleep_until(start + bound);
     let log = probe.stop()?;
     if output == Output::Json {

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use crate::address_watch::AddressWatch;
 use crate::capture::Capture;
-use crate::{Lab, LabError, Responder, Timeline};
+use crate::{Family, Lab, LabError, Responder, Timeline};
 
-/// Watches a lab and answers its probes until it is dropped.
+/// Watches the first virtual router of one family in a lab, and answers probes of both families,
+/// until it is dropped.
 #[derive(Debug)]
 pub struct Observer {
     timeline: Arc<Timeline>,
@@ -16,25 +17,33 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// Starts all instruments.
+    /// Starts all instruments, for IPv4.
     ///
     /// # Errors
     /// If one is refused what it needs.
     pub fn start(lab: &Lab) -> Result<Self, LabError> {
+        Self::start_for(lab, Family::Ipv4)
+    }
+
+    /// Starts all instruments.
+    ///
+    /// # Errors
+    /// If one is refused what it needs.
+    pub fn start_for(lab: &Lab, family: Family) -> Result<Self, LabError> {
         let responders = lab
             .nodes()
             .iter()
             .map(|&node| Responder::start(lab, node))
             .collect::<Result<_, _>>()?;
-        Ok(Self { _responders: responders, ..Self::without_responders(lab)? })
+        Ok(Self { _responders: responders, ..Self::without_responders(lab, family)? })
     }
 
-    /// Only watches.
+    /// Only watches: a second family, say.
     ///
     /// # Errors
     /// If an instrument is refused what it needs.
-    pub fn without_responders(lab: &Lab) -> Result<Self, LabError> {
-        let timeline = Arc::new(Timeline::default());
+    pub fn without_responders(lab: &Lab, family: Family) -> Result<Self, LabError> {
+        let timeline = Arc::new(Timeline::new(family));
         Ok(Self {
             _capture: Capture::start(lab, Arc::clone(&timeline))?,
             _addresses: AddressWatch::start(lab, Arc::clone(&timeline))?,

@@ -1,21 +1,21 @@
 //! The client: asks the VIP at a steady pace and notes who answers when.
 
 use std::io::{self, IoSliceMut};
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use nix::sys::socket::{MsgFlags, SockaddrIn, recvmsg, setsockopt, sockopt};
+use nix::sys::socket::{MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
 use nix::sys::time::TimeSpec;
 
 use crate::capture::kernel_stamp;
 use crate::probe_log::{ProbeLog, Sample};
 use crate::responder::REQUEST;
 use crate::{
-    INSTRUMENT_PRIORITY, Lab, LabError, Node, PROBE_PORT, Stamp, VIP, round_robin, sleep_until,
+    Family, INSTRUMENT_PRIORITY, Lab, LabError, Node, PROBE_PORT, Stamp, round_robin, sleep_until,
     within,
 };
 
@@ -37,13 +37,30 @@ struct Shared {
 }
 
 impl Probe {
-    /// Asks the VIP from the client's namespace each `period`, for `bound` at most.
+    /// Asks the VIP of IPv4 from the client's namespace each `period`, for `bound` at most.
     ///
     /// # Errors
     /// If the namespace cannot be entered or a socket is refused.
     pub fn start(lab: &Lab, period: Duration, bound: Duration) -> Result<Self, LabError> {
+        Self::start_for(lab, Family::Ipv4, period, bound)
+    }
+
+    /// Asks the VIP of `family`.
+    ///
+    /// # Errors
+    /// As [`Probe::start`].
+    pub fn start_for(
+        lab: &Lab,
+        family: Family,
+        period: Duration,
+        bound: Duration,
+    ) -> Result<Self, LabError> {
+        let any = match family {
+            Family::Ipv4 => IpAddr::from(Ipv4Addr::UNSPECIFIED),
+            Family::Ipv6 => Ipv6Addr::UNSPECIFIED.into(),
+        };
         let open = || -> io::Result<UdpSocket> {
-            let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+            let socket = UdpSocket::bind((any, 0))?;
             socket.set_nonblocking(true)?;
             setsockopt(&socket.as_fd(), sockopt::ReceiveTimestampns, &true)?;
             Ok(socket)
@@ -52,7 +69,7 @@ impl Probe {
             within(&lab.namespace("client"), open)?.map_err(LabError::instrument("probing"))?;
         let shared = Arc::new(Shared::default());
         let seen = Arc::clone(&shared);
-        let thread = std::thread::spawn(move || run(&socket, period, bound, &seen));
+        let thread = std::thread::spawn(move || run(&socket, family.vip(), period, bound, &seen));
         Ok(Self { shared, thread })
     }
 
@@ -82,10 +99,16 @@ impl Probe {
     }
 }
 
-fn run(socket: &UdpSocket, period: Duration, bound: Duration, shared: &Shared) -> ProbeLog {
+fn run(
+    socket: &UdpSocket,
+    vip: IpAddr,
+    period: Duration,
+    bound: Duration,
+    shared: &Shared,
+) -> ProbeLog {
     // Refused, the schedule is only kept less well; the log says how well.
     let _ = round_robin(INSTRUMENT_PRIORITY);
-    let destination = SocketAddr::from((VIP, PROBE_PORT));
+    let destination = SocketAddr::from((vip, PROBE_PORT));
     let count = bound.as_nanos() / period.as_nanos().max(1);
     let mut log = ProbeLog::new(period, usize::try_from(count).unwrap_or(0));
     let start = Stamp::now();
@@ -115,7 +138,7 @@ fn drain(socket: &UdpSocket, log: &mut ProbeLog, shared: &Shared) {
             let mut parts = [IoSliceMut::new(&mut bytes)];
             let fd = socket.as_raw_fd();
             let flags = MsgFlags::empty();
-            match recvmsg::<SockaddrIn>(fd, &mut parts, Some(&mut control), flags) {
+            match recvmsg::<SockaddrStorage>(fd, &mut parts, Some(&mut control), flags) {
                 Ok(message) => (message.bytes, kernel_stamp(message.cmsgs())),
                 Err(_) => return,
             }

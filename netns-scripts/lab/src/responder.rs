@@ -1,18 +1,19 @@
 //! Answers the probe on a router, from the address that was asked, with the router's number.
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use nix::libc::in_pktinfo;
+use nix::libc::in6_pktinfo;
 use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, sendmsg, setsockopt,
+    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn6, recvmsg, sendmsg, setsockopt,
     sockopt,
 };
+use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::{INSTRUMENT_PRIORITY, Lab, LabError, Node, round_robin, within};
 
@@ -21,7 +22,7 @@ pub const PROBE_PORT: u16 = 7000;
 /// A request is a sequence number; the answer has the router's number behind it.
 pub(crate) const REQUEST: usize = 8;
 
-/// Answers on one router until it is dropped.
+/// Answers on one router, in both families, until it is dropped.
 #[derive(Debug)]
 pub struct Responder {
     stop: Arc<AtomicBool>,
@@ -34,12 +35,6 @@ impl Responder {
     /// # Errors
     /// If the namespace or the port cannot be had.
     pub fn start(lab: &Lab, node: Node) -> Result<Self, LabError> {
-        let open = || -> io::Result<UdpSocket> {
-            let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, PROBE_PORT))?;
-            socket.set_read_timeout(Some(Duration::from_millis(100)))?;
-            setsockopt(&socket.as_fd(), sockopt::Ipv4PacketInfo, &true)?;
-            Ok(socket)
-        };
         let socket =
             within(&lab.namespace(node), open)?.map_err(LabError::instrument("answering"))?;
         let stop = Arc::new(AtomicBool::new(false));
@@ -65,31 +60,41 @@ impl Drop for Responder {
     }
 }
 
-fn answer(socket: &UdpSocket, node: Node) -> nix::Result<()> {
+/// IPv4 comes in by mapped addresses.
+fn open() -> io::Result<Socket> {
+    let socket = Socket::new(Domain::IPV6, Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_only_v6(false)?;
+    setsockopt(&socket.as_fd(), sockopt::Ipv6RecvPacketInfo, &true)?;
+    socket.set_read_timeout(Some(Duration::from_millis(100)))?;
+    socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, PROBE_PORT)).into())?;
+    Ok(socket)
+}
+
+fn answer(socket: &Socket, node: Node) -> nix::Result<()> {
     let mut bytes = [0; REQUEST + 1];
-    let mut control = nix::cmsg_space!(in_pktinfo);
+    let mut control = nix::cmsg_space!(in6_pktinfo);
     let (client, asked) = {
         let mut parts = [IoSliceMut::new(&mut bytes[..REQUEST])];
-        let message = recvmsg::<SockaddrIn>(
+        let message = recvmsg::<SockaddrIn6>(
             socket.as_raw_fd(),
             &mut parts,
             Some(&mut control),
             MsgFlags::empty(),
         )?;
         let asked = message.cmsgs()?.find_map(|message| match message {
-            ControlMessageOwned::Ipv4PacketInfo(info) => Some(info),
+            ControlMessageOwned::Ipv6PacketInfo(info) => Some(info),
             _ => None,
         });
         (message.address, asked)
     };
     let (Some(client), Some(asked)) = (client, asked) else { return Ok(()) };
     bytes[REQUEST] = node.number();
-    let source =
-        in_pktinfo { ipi_ifindex: 0, ipi_spec_dst: asked.ipi_addr, ipi_addr: asked.ipi_addr };
+    // By whichever interface leads to the client.
+    let source = in6_pktinfo { ipi6_ifindex: 0, ..asked };
     sendmsg(
         socket.as_raw_fd(),
         &[IoSlice::new(&bytes)],
-        &[ControlMessage::Ipv4PacketInfo(&source)],
+        &[ControlMessage::Ipv6PacketInfo(&source)],
         MsgFlags::empty(),
         Some(&client),
     )?;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::{Advert, Arp, Node, Port, Stamp};
+use crate::{Advert, Arp, Family, Node, Port, Stamp};
 
 /// Something that was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,14 +58,26 @@ pub struct View {
     pub owners: BTreeSet<Node>,
 }
 
-/// The events of all instruments, shared between their threads and the one that waits.
+/// The events of all instruments about the first virtual router of one family, shared between
+/// their threads and the one that waits.
 #[derive(Debug, Default)]
 pub struct Timeline {
+    family: Family,
     view: Mutex<View>,
     changed: Condvar,
 }
 
 impl Timeline {
+    /// A timeline of `family`.
+    pub(crate) fn new(family: Family) -> Self {
+        Self { family, ..Self::default() }
+    }
+
+    /// Of which family the virtual router is.
+    pub fn family(&self) -> Family {
+        self.family
+    }
+
     /// Adds an event. A VIP that is added or removed twice counts once.
     pub(crate) fn push(&self, at: Stamp, event: Event) {
         let mut view = self.lock();

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use nix::sys::signal::Signal;
 
-use crate::{Daemon, Kind, LabError, Node, Part, Pids, Port, Stamp};
+use crate::{Daemon, Family, LabError, Node, Part, Pids, Port, Stamp};
 
 /// A lab of routers, a client and a bridge. Torn down when dropped, if it was made here.
 #[derive(Debug)]
@@ -25,10 +25,19 @@ impl Lab {
     /// # Errors
     /// If not root, or `lab.sh` fails.
     pub fn up(name: &str, routers: u8) -> Result<Self, LabError> {
+        Self::with_links(name, routers, 1)
+    }
+
+    /// [`Lab::up`] with several links between the routers, 1 to 16: eth0, eth1, ... The client, the
+    /// stranger and the instruments are on the first.
+    ///
+    /// # Errors
+    /// As [`Lab::up`].
+    pub fn with_links(name: &str, routers: u8, links: u8) -> Result<Self, LabError> {
         let nodes = (1..=routers).filter_map(Node::new).collect();
         let lab = Self { name: name.to_owned(), nodes, script: script(), ours: true };
         lab.run(&["down"])?;
-        lab.run(&["up", &routers.to_string()])?;
+        lab.run(&["up", &routers.to_string(), "--links", &links.to_string()])?;
         Ok(lab)
     }
 
@@ -54,18 +63,19 @@ impl Lab {
         &self.nodes
     }
 
-    /// The bridge's ports: the routers' and the client's.
+    /// The ports of the first link's bridge: the routers', the client's and the stranger's.
     pub fn ports(&self) -> Vec<Port> {
-        self.nodes.iter().copied().map(Port::Node).chain([Port::Client]).collect()
+        let others = [Port::Client, Port::Stranger];
+        self.nodes.iter().copied().map(Port::Node).chain(others).collect()
     }
 
-    /// The network namespace of a router, of `client` or of `bridge`.
+    /// The network namespace of a router, of `client`, of `stranger` or of `bridge`.
     pub fn namespace(&self, member: impl Display) -> String {
         format!("{}-{member}", self.name)
     }
 
     /// Where a router's files are: `run` and `state` (mainstay's directories), `log`,
-    /// `mainstay.toml` or `keepalived.conf`.
+    /// `mainstay.toml`, `keepalived.conf` or `vrrpd.conf`; for FRR also the sockets of vtysh.
     pub fn directory(&self, node: Node) -> PathBuf {
         let base = env::var_os("LAB_RUN_DIR").unwrap_or_else(|| "/run/mainstay-lab".into());
         Path::new(&base).join(&self.name).join(node.to_string())
@@ -76,24 +86,8 @@ impl Lab {
     /// # Errors
     /// If one does not start; the text ends with its log.
     pub fn start(&self, nodes: &[Node], daemon: &Daemon) -> Result<(), LabError> {
-        let interval = daemon.interval.to_string();
-        let lease = daemon.lease_seconds.map_or("off".into(), |seconds| format!("{seconds}s"));
-        let preempt = daemon.preempt.name();
-        let kind = daemon.kind.to_string();
-        let mut options = vec![
-            "--daemon",
-            &kind,
-            "--interval",
-            &interval,
-            "--preempt",
-            preempt,
-            "--lease",
-            &lease,
-        ];
-        let binary = daemon.binary.as_ref().map(|path| path.display().to_string());
-        if let (Some(binary), Kind::Mainstay) = (&binary, daemon.kind) {
-            options.extend(["--bin", binary]);
-        }
+        let options = daemon.options();
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
         for node in nodes {
             let node = node.to_string();
             self.run(&[&["start", &node], &options[..]].concat())?;
@@ -227,16 +221,17 @@ impl Lab {
         self.timed(&["heal"])
     }
 
-    /// The routers that have the VIP now.
+    /// The routers that have the VIP of `family` now.
     ///
     /// # Errors
     /// If the lab is not up.
-    pub fn owners(&self) -> Result<Vec<Node>, LabError> {
-        let text = self.run(&["owners"])?;
+    pub fn owners(&self, family: Family) -> Result<Vec<Node>, LabError> {
+        let text = self.run(&["owners", family.name()])?;
         Ok(text.lines().filter_map(|line| line.parse().ok()).collect())
     }
 
-    /// Runs a command in the namespace of a router, of `client` or of `bridge`; its output.
+    /// Runs a command in the namespace of a router, of `client`, of `stranger` or of `bridge`; its
+    /// output.
     ///
     /// # Errors
     /// If it fails.

@@ -4,7 +4,11 @@
 
 use std::time::Duration;
 
-use lab::{Event, Lab, Node, Observer, Probe, Stamp, VIP};
+use lab::timeline::View;
+use lab::{
+    Daemon, Event, Families, Family, Interval, Kind, Lab, Node, Observer, Part, Preempt, Probe,
+    Stamp,
+};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -13,12 +17,16 @@ fn node(number: u8) -> Node {
     Node::new(number).unwrap()
 }
 
-fn give(lab: &Lab, node: Node) {
-    lab.exec(node, &["ip", "address", "add", &format!("{VIP}/32"), "dev", "eth0"]).unwrap();
+fn give(lab: &Lab, node: Node, family: Family) {
+    let vip = format!("{}/{}", family.vip(), family.bits());
+    let mut command = vec!["ip", "address", "add", &vip, "dev", "eth0"];
+    command.extend((family == Family::Ipv6).then_some("nodad"));
+    lab.exec(node, &command).unwrap();
 }
 
-fn take(lab: &Lab, node: Node) {
-    lab.exec(node, &["ip", "address", "delete", &format!("{VIP}/32"), "dev", "eth0"]).unwrap();
+fn take(lab: &Lab, node: Node, family: Family) {
+    let vip = format!("{}/{}", family.vip(), family.bits());
+    lab.exec(node, &["ip", "address", "delete", &vip, "dev", "eth0"]).unwrap();
 }
 
 /// As after a gratuitous ARP.
@@ -33,18 +41,17 @@ fn removed(observer: &Observer, node: Node) -> Option<Stamp> {
     })
 }
 
-#[test]
-fn a_vip_that_moves_is_seen_by_watch_and_probe() {
-    let lab = Lab::up("labmove", 2).unwrap();
-    let observer = Observer::start(&lab).unwrap();
-    give(&lab, node(1));
-    let probe = Probe::start(&lab, MILLISECOND, 3 * PATIENCE).unwrap();
+fn a_vip_that_moves_is_seen(name: &str, family: Family) {
+    let lab = Lab::up(name, 2).unwrap();
+    give(&lab, node(1), family);
+    let observer = Observer::start_for(&lab, family).unwrap();
+    let probe = Probe::start_for(&lab, family, MILLISECOND, 3 * PATIENCE).unwrap();
     let by = |number| move |by: Node| by == node(number);
     assert!(probe.wait_served(Stamp::now() + PATIENCE, by(1)).is_some());
 
     let before = Stamp::now();
-    take(&lab, node(1));
-    give(&lab, node(2));
+    take(&lab, node(1), family);
+    give(&lab, node(2), family);
     forget_neighbour(&lab);
     assert!(probe.wait_served(Stamp::now() + PATIENCE, by(2)).is_some());
     let log = probe.stop().unwrap();
@@ -52,7 +59,7 @@ fn a_vip_that_moves_is_seen_by_watch_and_probe() {
 
     assert!(gone >= before);
     assert_eq!(observer.timeline().owners(), [node(2)].into());
-    assert_eq!(lab.owners().unwrap(), [node(2)]);
+    assert_eq!(lab.owners(family).unwrap(), [node(2)]);
     let last = log.samples().iter().filter_map(|sample| sample.answer);
     let last = last.filter(|&(_, by)| by == node(1)).map(|(at, _)| at).max().unwrap();
     assert!(last.millis_since(gone) < 1.0, "answered after the VIP was gone");
@@ -60,10 +67,51 @@ fn a_vip_that_moves_is_seen_by_watch_and_probe() {
 }
 
 #[test]
+fn a_vip_of_ipv4_that_moves_is_seen_by_watch_and_probe() {
+    a_vip_that_moves_is_seen("labmove4", Family::Ipv4);
+}
+
+#[test]
+fn a_vip_of_ipv6_that_moves_is_seen_by_watch_and_probe() {
+    a_vip_that_moves_is_seen("labmove6", Family::Ipv6);
+}
+
+#[test]
+fn a_frr_backup_keeps_its_addresses_but_does_not_own_them() {
+    let lab = Lab::up("labfrr", 2).unwrap();
+    let families = [Family::Ipv4, Family::Ipv6];
+    let observers = families.map(|family| Observer::without_responders(&lab, family).unwrap());
+    let daemon = Daemon {
+        families: Families::Both,
+        preempt: Preempt::Always,
+        ..Daemon::new(Kind::Frr, Interval::from_millis(200))
+    };
+    let owned_by = |owner: Node| {
+        for observer in &observers {
+            let deadline = Stamp::now() + PATIENCE;
+            let only = |view: &View| (view.owners == [owner].into()).then_some(());
+            assert_eq!(observer.timeline().wait(deadline, only), Some(()), "{observer:?}");
+        }
+        for family in families {
+            assert_eq!(lab.owners(family).unwrap(), [owner]);
+        }
+    };
+    lab.start(&[node(2)], &daemon).unwrap();
+    owned_by(node(2));
+    lab.start(&[node(1)], &daemon).unwrap();
+    owned_by(node(1));
+    lab.stop(node(1)).unwrap();
+    owned_by(node(2));
+    lab.kill(node(2), Part::Child).unwrap();
+    lab.clear().unwrap();
+    assert_eq!(lab.owners(Family::Ipv4).unwrap(), []);
+}
+
+#[test]
 fn links_are_cut_parted_and_healed() {
     let lab = Lab::up("lablink", 2).unwrap();
     let observer = Observer::start(&lab).unwrap();
-    give(&lab, node(1));
+    give(&lab, node(1), Family::Ipv4);
     let answered = |wanted: bool| {
         let probe = Probe::start(&lab, MILLISECOND, 3 * PATIENCE).unwrap();
         let patience = if wanted { PATIENCE } else { Duration::from_millis(200) };

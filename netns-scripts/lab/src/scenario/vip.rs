@@ -24,8 +24,9 @@ pub(super) fn deleted(bench: &Bench, run: Run) -> Result<Vec<Reading>, LabError>
     let active = bench.converge()?;
     bench.random_phase(run.number)?;
     let from = Stamp::now();
-    let vip = format!("{VIP}/32");
-    bench.lab().exec(active, &["ip", "address", "delete", &vip, "dev", "eth0"])?;
+    let family = bench.family();
+    let vip = format!("{}/{}", family.vip(), family.bits());
+    bench.lab().exec(active, &["ip", "address", "flush", "to", &vip])?;
     let gone = bench
         .wait(bench.deadline(), "the VIP to go", |view| removed(&view.events, active, from))?;
     let back = bench.wait(gone + Duration::from_secs(5), "the VIP", |view| {
