@@ -41,9 +41,9 @@ pub struct Datagram<'a> {
     /// IPv4: the packet from its IP header on. IPv6: its payload, which may be empty. Cut off at
     /// 4,160 bytes.
     pub bytes: &'a [u8],
-    /// How long ago the kernel received it, at the time of the call. Zero if it has no timestamp:
-    /// for some milliseconds after a host's first socket has asked for them.
-    pub age: Duration,
+    /// When the kernel received it. Without a timestamp, as for some milliseconds after a host's
+    /// first socket has asked for them, when it was read.
+    pub arrived: Instant,
     /// How many packets the socket had lost for want of room before this one was queued. Wraps.
     /// Losses after it show with later packets; [`super::socket::AdvertSocket::drops`] has all.
     pub overflowed: u32,
@@ -98,6 +98,7 @@ struct Slot {
     length: usize,
     source: Option<Ipv6Addr>,
     notes: Notes,
+    arrived: Instant,
 }
 
 impl Slot {
@@ -121,6 +122,7 @@ impl RecvBuf {
             length: 0,
             source: None,
             notes: Notes::default(),
+            arrived: Instant::default(),
         };
         let now = clock::now();
         Self {
@@ -136,6 +138,14 @@ impl RecvBuf {
     /// Whether datagrams wait in the buffer, which epoll does not know of.
     pub fn holds_more(&self) -> bool {
         self.next < self.filled
+    }
+
+    /// All packets that arrived before this have been given out.
+    pub fn read_until(&self) -> Instant {
+        match self.slots.get(self.next.wrapping_sub(1)) {
+            Some(last) if self.holds_more() || self.filled == SLOTS => last.arrived,
+            _ => self.filled_at,
+        }
     }
 
     /// The next datagram, from the slots or else from the socket; `None` once the queue is empty.
@@ -160,7 +170,7 @@ impl RecvBuf {
         self.next += 1;
         Ok(Some(Datagram {
             bytes: &slot.bytes[..slot.length],
-            age: age(slot.notes.stamp, self.empty_at),
+            arrived: slot.arrived,
             overflowed: slot.notes.overflowed,
             header: slot.header(family),
         }))
@@ -168,15 +178,21 @@ impl RecvBuf {
 
     fn fill(&mut self, socket: BorrowedFd<'_>) -> io::Result<()> {
         let asked_at = clock::now();
-        let received = receive(socket, &mut self.slots)?;
+        let received = receive(socket, &mut self.slots);
         if self.filled < SLOTS {
             self.empty_at = self.filled_at;
         }
         self.filled_at = asked_at;
-        self.filled = received;
+        // A socket that fails has nothing to give.
+        self.filled = *received.as_ref().unwrap_or(&0);
         self.next = 0;
-        self.drained = received < SLOTS;
-        Ok(())
+        self.drained = self.filled < SLOTS;
+        let (now, wall) = (clock::now(), clock::realtime());
+        for slot in &mut self.slots[..self.filled] {
+            let age = age(slot.notes.stamp, wall, now.saturating_since(self.empty_at));
+            slot.arrived = now - age;
+        }
+        received.map(|_| ())
     }
 }
 
@@ -192,11 +208,10 @@ impl Default for RecvBuf {
     }
 }
 
-/// The wall clock may have jumped since the packet came: it is never older than the time since the
-/// queue was empty.
-fn age(stamp: Option<Duration>, empty_at: Instant) -> Duration {
-    let Some(stamp) = stamp else { return Duration::ZERO };
-    clock::realtime().saturating_sub(stamp).min(clock::now().saturating_since(empty_at))
+/// How old a packet stamped `stamp` is at `wall`. The wall clock may have jumped since it came: it
+/// is never older than the time since the queue was empty.
+fn age(stamp: Option<Duration>, wall: Duration, since_empty: Duration) -> Duration {
+    stamp.map_or(Duration::ZERO, |stamp| wall.saturating_sub(stamp).min(since_empty))
 }
 
 /// Fills slots from the first on; zero if nothing is queued.
@@ -248,26 +263,39 @@ mod tests {
     use super::*;
 
     const SHORT: Duration = Duration::from_millis(50);
+    const WALL: Duration = Duration::from_secs(1_000_000);
+    const HOUR: Duration = Duration::from_secs(3600);
 
     #[test]
     fn a_wall_clock_that_jumped_makes_no_packet_older_than_the_queue() {
-        let empty_at = clock::now() - SHORT;
-        let an_hour_ago = clock::realtime() - Duration::from_secs(3600);
-        let age = age(Some(an_hour_ago), empty_at);
-        assert!(age >= SHORT && age < Duration::from_secs(60), "{age:?}");
+        assert_eq!(age(Some(WALL - HOUR), WALL, SHORT), SHORT);
     }
 
     #[test]
     fn a_packet_from_the_future_or_without_a_stamp_is_new() {
-        let empty_at = clock::now() - Duration::from_secs(3600);
-        let tomorrow = clock::realtime() + Duration::from_secs(86400);
-        assert_eq!(age(Some(tomorrow), empty_at), Duration::ZERO);
-        assert_eq!(age(None, empty_at), Duration::ZERO);
+        assert_eq!(age(Some(WALL + HOUR), WALL, HOUR), Duration::ZERO);
+        assert_eq!(age(None, WALL, HOUR), Duration::ZERO);
     }
 
     #[test]
     fn a_packet_that_waited_is_as_old_as_its_stamp() {
-        let age = age(Some(clock::realtime() - SHORT), clock::now() - Duration::from_secs(3600));
-        assert!(age >= SHORT && age < Duration::from_secs(60), "{age:?}");
+        assert_eq!(age(Some(WALL - SHORT), WALL, HOUR), SHORT);
+    }
+
+    #[test]
+    fn what_has_been_read_is_known_by_arrival_until_the_queue_is_empty() {
+        let at = |nanos| Instant::from_nanos(nanos);
+        let mut buffer = RecvBuf::new();
+        buffer.filled_at = at(1000);
+        assert_eq!(buffer.read_until(), at(1000));
+        for (slot, arrived) in buffer.slots.iter_mut().zip(500..) {
+            slot.arrived = at(arrived);
+        }
+        (buffer.filled, buffer.next) = (2, 1);
+        assert_eq!(buffer.read_until(), at(500));
+        buffer.next = 2;
+        assert_eq!(buffer.read_until(), at(1000));
+        (buffer.filled, buffer.next) = (SLOTS, SLOTS);
+        assert_eq!(buffer.read_until(), at(531));
     }
 }
