@@ -6,6 +6,7 @@ use std::thread;
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::advertiser::Advertiser;
 use super::keeper::{Keeper, KeeperError};
@@ -41,6 +42,7 @@ pub enum RunError {
 /// [`RunError`].
 pub fn run(listener: OwnedFd, build: &str) -> Result<(), RunError> {
     let signals = take_signals()?;
+    raise_descriptor_limit();
     let (orders, orders_in) = mailbox(ORDERS).map_err(std::io::Error::from)?;
     let (effects, effects_in) = mailbox(EFFECTS).map_err(std::io::Error::from)?;
     let advertiser = Advertiser::new(orders_in, effects)?;
@@ -84,6 +86,15 @@ fn take_signals() -> std::io::Result<SignalFd> {
     signals.add(Signal::SIGHUP);
     signals.thread_block()?;
     Ok(SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?)
+}
+
+/// As many descriptors as the hard limit allows: each interface needs some, and the usual soft
+/// limit is for programs that use select(2).
+fn raise_descriptor_limit() {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let limit = Rlimit { current: maximum, maximum };
+    // Never refused.
+    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 /// What the process does without, in words; none of it stops it.
