@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 pub struct Vrid(NonZeroU8);
 
 impl Vrid {
+    /// The lowest, 1.
+    pub const MIN: Self = Self(NonZeroU8::MIN);
+
     /// `None` for 0, which the RFC does not allow.
     pub const fn new(vrid: u8) -> Option<Self> {
         match NonZeroU8::new(vrid) {

@@ -6,6 +6,9 @@ use core::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use super::advertiser::{Flood, Outbox};
+use super::clock;
+use super::frame::FrameSocket;
 use super::receive::RecvBuf;
 use super::socket::AdvertSocket;
 use crate::Priority;
@@ -28,6 +31,8 @@ pub(super) const MAX_PORTS: u16 = 512;
 #[derive(Debug)]
 pub(super) struct Port {
     pub(super) socket: AdvertSocket,
+    /// For advertisements from virtual router MAC addresses.
+    pub(super) frames: Option<FrameSocket>,
     pub(super) receive: RecvBuf,
     /// The virtual router of each VRID.
     pub(super) slots: Box<[Option<SlotId>; 256]>,
@@ -36,8 +41,12 @@ pub(super) struct Port {
     pub(super) dropped: [DropNote; DropReason::ALL.len()],
     /// How many packets the socket had lost for want of room when that was last looked at.
     pub(super) overflowed: u32,
-    /// Whether the last advertisement could not be sent.
-    pub(super) send_failing: bool,
+    pub(super) flood: Flood,
+    pub(super) outbox: Outbox,
+    /// Whether the outbox is known to hold something.
+    pub(super) queued: bool,
+    /// When an advertisement last could not be sent.
+    pub(super) send_failed_at: Option<Instant>,
 }
 
 impl Port {
@@ -49,12 +58,24 @@ impl Port {
     ) -> Self {
         Self {
             socket,
+            frames: None,
             receive: RecvBuf::new(),
             slots,
             counters,
             dropped: [DropNote::default(); DropReason::ALL.len()],
             overflowed: 0,
-            send_failing: false,
+            flood: Flood::new(clock::now()),
+            outbox: Outbox::new(),
+            queued: false,
+            send_failed_at: None,
+        }
+    }
+
+    /// Opens the socket's filter again: each packet is judged and counted by itself.
+    pub(super) fn relax(&mut self, now: Instant) {
+        // Only an invalid socket cannot.
+        if self.socket.relax().is_ok() {
+            self.flood.relaxed(now);
         }
     }
 
@@ -95,10 +116,8 @@ pub(super) struct Slot {
     pub(super) router: Router,
     pub(super) port: PortId,
     pub(super) transport: Transport,
-    /// The Ethernet address that multicast advertisements come from, where it is not the
-    /// interface's own (RFC 9568, 7.3).
-    #[expect(dead_code, reason = "frames are not sent yet")]
-    pub(super) virtual_mac: Option<[u8; 6]>,
+    /// Whether multicast advertisements come from the virtual router MAC address (RFC 9568, 7.3).
+    pub(super) virtual_mac: bool,
     pub(super) counters: Arc<SlotCounters>,
     /// What was last told to the keeper; `None` if it could not be told.
     pub(super) view: Option<View>,
@@ -116,7 +135,7 @@ impl Slot {
         router: Router,
         port: PortId,
         transport: Transport,
-        virtual_mac: Option<[u8; 6]>,
+        virtual_mac: bool,
         counters: Arc<SlotCounters>,
     ) -> Self {
         Self {
@@ -179,6 +198,9 @@ pub(super) struct View {
 pub(super) enum Order {
     AddPort(PortId, Box<Port>),
     RemovePort(PortId),
+    /// What a port needs to send from virtual router MAC addresses.
+    #[allow(dead_code, reason = "the keeper opens none yet")]
+    Frames(PortId, FrameSocket),
     AddSlot(SlotId, Box<Slot>),
     RemoveSlot(SlotId),
     Reconfigure(SlotId, Box<RouterConfig>),
@@ -219,6 +241,8 @@ pub(super) enum Effect {
 pub(super) enum Garbage {
     #[allow(dead_code, reason = "only moved, to be dropped")]
     Port(Box<Port>),
+    #[allow(dead_code, reason = "only moved, to be dropped")]
+    Frames(FrameSocket),
     #[allow(dead_code, reason = "only moved, to be dropped")]
     Config(Box<RouterConfig>),
     #[allow(dead_code, reason = "only moved, to be dropped")]

@@ -15,7 +15,6 @@ use crate::linux::neighbour::Claim;
 use crate::proto::{EventKind, LastTransition, RouterSpec, RouterStatus};
 use crate::router::{Announcement, Eligibility, Router, State};
 use crate::time::{Duration, Instant};
-use crate::wire::virtual_mac;
 
 /// The least time between two claims by ARP that are told to the advertising thread.
 const CLAIM_INTERVAL: Duration = Duration::from_millis(100);
@@ -188,10 +187,13 @@ impl Keeper {
         let counters = Arc::new(SlotCounters::default());
         let mut router = Router::new(spec.config.clone());
         router.set_source(clock::now(), self.ports.get(&port).and_then(|entry| entry.source));
-        let virtual_mac =
-            spec.virtual_mac.then(|| virtual_mac(spec.config.family(), spec.config.vrid));
-        let slot =
-            Slot::new(router, port, spec.transport.clone(), virtual_mac, Arc::clone(&counters));
+        let slot = Slot::new(
+            router,
+            port,
+            spec.transport.clone(),
+            spec.virtual_mac,
+            Arc::clone(&counters),
+        );
         self.members.insert(id, Member::new(spec, port, counters));
         self.remove_stale(id);
         self.orders.send(Order::AddSlot(id, Box::new(slot)));
