@@ -1,4 +1,4 @@
-//! What other hosts say about our addresses by ARP.
+//! What other hosts say about our addresses by ARP and neighbour discovery.
 
 use super::Keeper;
 use crate::linux::clock;
@@ -10,30 +10,33 @@ const PACKETS_IN_A_TURN: usize = 64;
 
 impl Keeper {
     /// Another host announced one of our addresses, or asked for it.
-    pub(super) fn hear_arp(&mut self, token: u64) {
-        let Ok(id) = PortId::try_from(token) else {
+    pub(super) fn hear_claims(&mut self, token: u64) {
+        let Ok(port) = PortId::try_from(token) else {
             return;
         };
         for _ in 0..PACKETS_IN_A_TURN {
-            let Some(entry) = self.ports.get(&id) else {
+            let Some(entry) = self.ports.get(port) else {
                 return;
             };
-            let heard = entry.arp.as_ref().and_then(|listener| listener.recv().ok().flatten());
+            let heard = entry.listener.as_ref().and_then(|listener| listener.recv().ok().flatten());
             let Some(Heard { address, mac, claim }) = heard else {
                 return;
             };
-            if entry.mac != Some(mac)
-                && let Some(slot) = self.member_of(id, address)
-            {
+            // Our own frames are not heard, but a switch may send one back. From a virtual MAC
+            // address it may as well be the successor's, who has the same.
+            if entry.mac == Some(mac) {
+                continue;
+            }
+            if let Some(id) = self.roster.current_with_address(port, address) {
                 // The latest state counts: the claim may be why it has changed.
                 self.carry_out();
-                self.tell_claim(slot, claim);
+                self.tell_claim(id, claim);
             }
         }
     }
 
     fn tell_claim(&mut self, id: SlotId, claim: Claim) {
-        if self.members.get_mut(&id).is_some_and(|member| member.heeds(clock::now(), claim)) {
+        if self.roster.get_mut(id).is_some_and(|member| member.heeds(clock::now(), claim)) {
             self.orders.send(match claim {
                 Claim::Has => Order::SuccessorAnnounced(id),
                 Claim::Probes => Order::Probed(id),

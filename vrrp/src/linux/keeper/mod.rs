@@ -4,34 +4,52 @@
 //! links and addresses, and speaks with the daemon. It may wait for the kernel; the advertising
 //! thread never waits for it.
 
+mod addresses;
 mod announcements;
 mod claims;
+mod commit;
 mod control;
+mod interfaces;
 mod journal;
-mod members;
+mod links;
+mod macvlans;
+mod member;
 mod news;
+mod orders;
+mod pace;
 mod ports;
+mod problem;
 mod removal;
 mod requests;
+mod roster;
+mod sources;
 mod wishes;
+mod work;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use core::net::IpAddr;
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::event::epoll;
 
+use self::addresses::AddressTable;
+use self::announcements::Announcements;
 use self::control::Control;
 use self::journal::Journal;
-use self::members::Member;
-use self::ports::PortEntry;
+use self::links::Links;
+use self::news::Unjudged;
+use self::orders::Orders;
+use self::ports::Ports;
 use self::requests::Settling;
+use self::roster::Roster;
+use self::work::Work;
 use super::clock::{self, Timer};
-use super::interface::{AddressInfo, LinkInfo};
 use super::mailbox::{Receiver, Sender};
-use super::messages::{Effect, ORDERS, Order, PortId, SlotId};
+use super::messages::{Effect, Order, SlotId};
 use super::monitor::Monitor;
 use super::netlink::{Netlink, NetlinkError};
 use crate::proto::{EventKind, ProcessStatus, Reply, RouterSpec};
+use crate::router::Eligibility;
 use crate::time::{Duration, Instant};
 
 const TOKEN_EFFECTS: u64 = 1 << 32;
@@ -74,12 +92,16 @@ pub(super) struct Keeper {
     orders: Orders,
     journal: Journal,
     process: ProcessStatus,
-    /// The links of this network namespace, by index.
-    links: BTreeMap<u32, LinkInfo>,
-    /// The addresses on them, virtual ones too.
-    addresses: Vec<AddressInfo>,
-    ports: BTreeMap<PortId, PortEntry>,
-    members: BTreeMap<SlotId, Member>,
+    links: Links,
+    /// Virtual addresses too.
+    addresses: AddressTable,
+    ports: Ports,
+    roster: Roster,
+    work: Work,
+    announcements: Announcements,
+    unjudged: Unjudged,
+    /// Virtual routers whose addresses or macvlan may not be as they should.
+    suspects: BTreeSet<SlotId>,
     /// The virtual routers received since the last commit.
     staged: Vec<RouterSpec>,
     revision: Option<u64>,
@@ -88,45 +110,13 @@ pub(super) struct Keeper {
     /// Whether news were lost and could not be made up for yet.
     resync_due: bool,
     /// Addresses whose removal failed, by interface.
-    leftovers: BTreeSet<(u32, core::net::IpAddr)>,
+    leftovers: BTreeSet<(u32, IpAddr)>,
     /// When what failed is tried again.
     retry_at: Option<Instant>,
+    /// When interfaces are tried again on which no socket could be opened.
+    reopen_at: Option<Instant>,
     /// Set by a shutdown: by when to exit whatever remains.
     exit_by: Option<Instant>,
-}
-
-/// The way to the advertising thread, and what came back while an order was under way.
-struct Orders {
-    orders: Sender<Order>,
-    effects: Receiver<Effect>,
-    collected: VecDeque<Effect>,
-    /// Orders sent since the effects were last taken out: see `EFFECTS_RESERVED`.
-    since_collection: usize,
-}
-
-impl Orders {
-    fn send(&mut self, mut order: Order) {
-        if self.since_collection >= ORDERS {
-            self.collect();
-        }
-        while let Err(refused) = self.orders.push(order) {
-            // Full: the advertising thread empties it as soon as it is woken.
-            self.orders.wake();
-            self.collect();
-            std::thread::yield_now();
-            order = refused;
-        }
-        self.since_collection += 1;
-        self.orders.wake();
-    }
-
-    /// Takes the effects out of the queue, so that there is room for more.
-    fn collect(&mut self) {
-        while let Some(effect) = self.effects.pop() {
-            self.collected.push_back(effect);
-        }
-        self.since_collection = 0;
-    }
 }
 
 impl Keeper {
@@ -149,7 +139,6 @@ impl Keeper {
         watch(&epoll, &listener, TOKEN_LISTENER)?;
         watch(&epoll, &timer, TOKEN_TIMER)?;
         watch(&epoll, &signals, TOKEN_SIGNAL)?;
-        let orders = Orders { orders, effects, collected: VecDeque::new(), since_collection: 0 };
         let mut keeper = Self {
             epoll,
             timer,
@@ -157,19 +146,24 @@ impl Keeper {
             netlink: Netlink::open()?,
             monitor,
             control: Control::new(listener),
-            orders,
+            orders: Orders::new(orders, effects),
             journal: Journal::default(),
             process,
-            links: BTreeMap::new(),
-            addresses: Vec::new(),
-            ports: BTreeMap::new(),
-            members: BTreeMap::new(),
+            links: Links::default(),
+            addresses: AddressTable::default(),
+            ports: Ports::default(),
+            roster: Roster::new(),
+            work: Work::default(),
+            announcements: Announcements::new(),
+            unjudged: Unjudged::default(),
+            suspects: BTreeSet::new(),
             staged: Vec::new(),
             revision: None,
             settling: None,
             resync_due: false,
             leftovers: BTreeSet::new(),
             retry_at: None,
+            reopen_at: None,
             exit_by: None,
         };
         keeper.resync()?;
@@ -194,16 +188,19 @@ impl Keeper {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
+            if events.iter().any(|event| event.data.u64() == TOKEN_EFFECTS) {
+                self.orders.clear_wake();
+            }
             // Wishes first: a client may be waiting for the address.
             self.carry_out();
             for event in &events {
                 match event.data.u64() {
                     TOKEN_EFFECTS | TOKEN_TIMER => {}
-                    TOKEN_MONITOR => self.read_monitor(),
+                    TOKEN_MONITOR => self.hear_news(),
                     TOKEN_LISTENER => self.accept()?,
                     TOKEN_CONNECTION => self.serve(),
                     TOKEN_SIGNAL => self.take_signal(),
-                    port => self.hear_arp(port),
+                    port => self.hear_claims(port),
                 }
                 self.carry_out();
             }
@@ -218,26 +215,46 @@ impl Keeper {
     /// A shutdown is complete when every router is stopped and every address gone.
     fn finished(&self) -> bool {
         self.exit_by.is_some_and(|by| {
-            (self.members.is_empty() && self.leftovers.is_empty()) || by <= clock::now()
+            (self.roster.is_empty() && self.leftovers.is_empty()) || by <= clock::now()
         })
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        let members = self.members.values().filter_map(Member::poll_timeout);
+        let members = self.roster.first_deadline().map(|(at, _)| at).into_iter();
         let settled_by = self.settling.map(|settling| settling.until);
-        members.chain(self.retry_at).chain(self.exit_by).chain(settled_by).min()
+        let retries = self.retry_at.into_iter().chain(self.reopen_at);
+        let announcements = self.announcements.poll_timeout();
+        members.chain(announcements).chain(retries).chain(self.exit_by).chain(settled_by).min()
     }
 
-    /// Carries out what is due: announcements, expired verdicts, retries.
+    /// Carries out what is due: announcements, expired verdicts, searches, retries.
     fn fire(&mut self, now: Instant) {
-        self.announce_due(now);
-        self.expire_verdicts(now);
-        self.search_stale(now);
+        let mut searching = Vec::new();
+        while let Some((at, id)) = self.roster.first_deadline()
+            && at <= now
+        {
+            self.announce_due(id, now);
+            if let Some(member) = self.roster.get_mut(id) {
+                if member.search.poll_due(now) {
+                    searching.push(id);
+                }
+                // A verdict that nobody renewed counts as degraded, never as gone.
+                if member.eligible_until.is_some_and(|until| until <= now) {
+                    self.set_eligibility(id, Eligibility::Degraded, None);
+                }
+            }
+            self.roster.rearm(id);
+        }
+        self.remove_stale(&searching);
+        self.take_turn(now);
         if self.retry_at.is_some_and(|at| at <= now) {
             self.retry_at = None;
-            self.catch_up();
             self.remove_leftovers();
-            self.refresh_ports();
+            self.hear_news();
+        }
+        if self.reopen_at.is_some_and(|at| at <= now) {
+            self.reopen_at = None;
+            self.refresh_all();
         }
         self.confirm(now);
     }
@@ -258,7 +275,7 @@ impl Keeper {
     fn shut_down(&mut self) {
         if self.exit_by.is_none() {
             self.exit_by = Some(clock::now() + SHUTDOWN_TIME);
-            for id in self.members.keys().copied().collect::<Vec<_>>() {
+            for id in self.roster.current().map(|(id, _)| id).collect::<Vec<_>>() {
                 self.remove_member(id);
             }
         }
@@ -269,7 +286,7 @@ impl Keeper {
     }
 
     fn record_at(&mut self, at: Instant, router: Option<SlotId>, kind: EventKind) {
-        let name = router.and_then(|id| self.members.get(&id)).map(|m| m.spec.name.clone());
+        let name = router.and_then(|id| self.roster.get(id)).map(|m| m.spec.name.clone());
         self.journal.record(at, name, kind);
     }
 }
@@ -277,27 +294,4 @@ impl Keeper {
 fn watch(epoll: &OwnedFd, fd: impl AsFd, token: u64) -> Result<(), KeeperError> {
     epoll::add(epoll, fd, epoll::EventData::new_u64(token), epoll::EventFlags::IN)?;
     Ok(())
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use crate::linux::mailbox::mailbox;
-    use crate::linux::messages::EFFECTS;
-
-    /// What `EFFECTS_RESERVED` counts on.
-    #[test]
-    fn no_more_than_a_queue_of_orders_is_sent_before_the_effects_are_taken_out() {
-        let (orders, mut taken) = mailbox(2 * ORDERS).unwrap();
-        let (mut given_back, effects) = mailbox(EFFECTS).unwrap();
-        let mut orders =
-            Orders { orders, effects, collected: VecDeque::new(), since_collection: 0 };
-        given_back.push(Effect::Pong(1)).unwrap();
-        (0..ORDERS).for_each(|_| orders.send(Order::Ping(1)));
-        assert_eq!((orders.collected.len(), orders.since_collection), (0, ORDERS));
-        orders.send(Order::Ping(1));
-        assert_eq!((orders.collected.len(), orders.since_collection), (1, 1));
-        assert_eq!(std::iter::from_fn(|| taken.pop()).count(), ORDERS + 1);
-    }
 }

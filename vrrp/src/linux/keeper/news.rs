@@ -1,13 +1,31 @@
 //! News of links and addresses.
+//!
+//! First all news are taken, then it is judged what they mean: by then they tell how things are
+//! after everything that was done from here, so that news of an older removal or installation are
+//! never mistaken for somebody else's.
 
-use core::net::IpAddr;
+use std::collections::BTreeSet;
 
 use super::Keeper;
+use super::addresses::AddressTable;
+use super::links::Links;
 use crate::linux::clock;
 use crate::linux::interface::{AddressInfo, LinkInfo};
 use crate::linux::messages::{Order, SlotId};
 use crate::linux::monitor::Change;
 use crate::linux::netlink::NetlinkError;
+
+/// News taken in one turn: epoll comes again for the rest.
+const NEWS_IN_A_TURN: usize = 4096;
+
+/// What the news may have changed.
+#[derive(Default)]
+pub(super) struct Unjudged {
+    /// Interfaces by name.
+    interfaces: BTreeSet<String>,
+    /// Virtual routers whose macvlan may be another.
+    macvlans: BTreeSet<SlotId>,
+}
 
 impl Keeper {
     /// Reads links and addresses anew.
@@ -16,16 +34,15 @@ impl Keeper {
     /// [`NetlinkError`]: what was known before is kept.
     pub(super) fn resync(&mut self) -> Result<(), NetlinkError> {
         let links = self.netlink.links()?;
-        self.addresses = self.netlink.addresses(None)?;
-        self.links = links.into_iter().map(|link| (link.index, link)).collect();
+        let addresses = self.netlink.addresses(None)?;
+        self.links = links.into_iter().collect::<Links>();
+        self.addresses = addresses.into_iter().collect::<AddressTable>();
         self.resync_due = false;
-        self.refresh_ports();
-        for id in self.members_without_addresses() {
-            self.address_lost(id);
-        }
-        for info in self.addresses.clone() {
-            self.suspect_stale(&info);
-        }
+        let all = self.roster.current().map(|(id, _)| id);
+        self.unjudged.macvlans = all.collect();
+        self.unjudged.interfaces = self.ports.interfaces().into_iter().collect();
+        self.suspects.clone_from(&self.unjudged.macvlans);
+        self.judge();
         Ok(())
     }
 
@@ -36,10 +53,15 @@ impl Keeper {
         }
     }
 
-    pub(super) fn read_monitor(&mut self) {
-        loop {
+    pub(super) fn hear_news(&mut self) {
+        for _ in 0..NEWS_IN_A_TURN {
             match self.monitor.recv() {
-                Ok(None) => break,
+                Ok(None) => {
+                    if !self.resync_due {
+                        self.judge();
+                    }
+                    break;
+                }
                 Ok(Some(change)) => self.take_news(change),
                 Err(_) => {
                     self.resync_due = true;
@@ -56,93 +78,107 @@ impl Keeper {
 
     fn take_news(&mut self, change: Change) {
         match change {
-            Change::Link(link) => self.link_changed(link),
-            Change::LinkGone { index, .. } => {
-                self.links.remove(&index);
-                self.addresses.retain(|info| info.ifindex != index);
-                self.refresh_ports_at(index);
+            Change::Link(link) => {
+                let old = self.links.insert(link.clone());
+                if old.as_ref() != Some(&link) {
+                    self.link_changed(&link);
+                    old.iter().for_each(|old| self.link_changed(old));
+                }
             }
-            Change::AddressAdded(info) => self.address_added(info),
-            Change::AddressRemoved(info) => self.address_removed(info),
+            Change::LinkGone { index, .. } => {
+                self.addresses.remove_link(index);
+                let old = self.links.remove(index);
+                old.iter().for_each(|old| self.link_changed(old));
+            }
+            Change::AddressAdded(info) => {
+                self.addresses.insert(info);
+                self.address_changed(&info);
+            }
+            Change::AddressRemoved(info) => {
+                self.addresses.remove(&info);
+                self.address_changed(&info);
+            }
             Change::Overrun => self.resync_due = true,
         }
     }
 
-    fn link_changed(&mut self, link: LinkInfo) {
-        if self.links.get(&link.index) != Some(&link) {
-            self.links.insert(link.index, link);
-            self.refresh_ports();
+    fn link_changed(&mut self, link: &LinkInfo) {
+        if self.ports.is_interface(&link.name) {
+            self.unjudged.interfaces.insert(link.name.clone());
+        }
+        if let Some(id) = self.macvlan_user(link) {
+            self.unjudged.macvlans.insert(id);
+            self.suspects.insert(id);
         }
     }
 
-    fn address_added(&mut self, info: AddressInfo) {
-        // In its place: the order says which address is the interface's first.
-        match self.addresses.iter_mut().find(|known| same_address(known, &info)) {
-            Some(known) => *known = info,
-            None => self.addresses.push(info),
+    fn address_changed(&mut self, info: &AddressInfo) {
+        let AddressInfo { ifindex, address, .. } = *info;
+        let claimants = self.claimants(ifindex, address);
+        let (mut suspects, mut virtually) = (Vec::new(), false);
+        for (id, member) in claimants {
+            virtually |= !member.is_own(info);
+            // The echo of a renewed lease is no news.
+            let present = self.addresses.has(ifindex, address);
+            if !(present && member.wanted && self.home(member) == Some(ifindex)) {
+                suspects.push(id);
+            }
         }
-        if self.member_at(&info).is_some() {
-            self.suspect_stale(&info);
-        } else {
-            self.refresh_ports_at(info.ifindex);
+        self.suspects.extend(suspects);
+        if !virtually && let Some(interface) = self.ports.interface_at(ifindex) {
+            self.unjudged.interfaces.insert(interface.to_owned());
         }
     }
 
-    fn address_removed(&mut self, info: AddressInfo) {
-        self.addresses.retain(|known| !same_address(known, &info));
-        let Some(id) = self.member_at(&info) else {
-            self.refresh_ports_at(info.ifindex);
+    /// Acts on the news, now that there are no more.
+    pub(super) fn judge(&mut self) {
+        let Unjudged { interfaces, macvlans } = std::mem::take(&mut self.unjudged);
+        for interface in interfaces {
+            self.refresh_interface(&interface);
+        }
+        for id in macvlans {
+            self.find_macvlan(id);
+            let source = self.source_of(id);
+            self.set_source(id, source);
+        }
+        for id in std::mem::take(&mut self.suspects) {
+            self.judge_addresses(id);
+        }
+    }
+
+    /// Compares where a virtual router's addresses are with where they should be.
+    fn judge_addresses(&mut self, id: SlotId) {
+        let Some(member) = self.roster.get(id) else {
             return;
         };
-        let wanted = self.members.get(&id).is_some_and(|member| member.wanted);
-        // The news may be of our own removal before the latest takeover.
-        if wanted && !self.is_present(info.ifindex, info.address) {
+        // What was not there yet is not lost.
+        let expected = member.wanted && member.installed;
+        let unwanted = !member.wanted;
+        let up = member.macvlan.and_then(|index| self.links.get(index)).map(|link| link.up);
+        let in_place = self.home(member).is_some_and(|home| {
+            let interface = self.ports.ifindex(member.port).unwrap_or(home);
+            member.addresses().iter().all(|&address| {
+                self.addresses.has(home, address) || self.owns(member, interface, address)
+            })
+        });
+        let stale = !self.stale_of(id).is_empty();
+        if let Some(member) = self.roster.get_mut(id)
+            && stale
+        {
+            member.search.suspect(clock::now());
+            self.roster.rearm(id);
+        }
+        if expected && (!in_place || up == Some(false)) {
             self.address_lost(id);
+        } else if unwanted && up == Some(true) {
+            self.lower(id);
         }
     }
 
     fn address_lost(&mut self, id: SlotId) {
-        if let Some(member) = self.members.get_mut(&id) {
+        if let Some(member) = self.roster.get_mut(id) {
             member.installed = false;
             self.orders.send(Order::AddressLost(id));
         }
     }
-
-    /// An address that should not be there is looked for soon: the news may be of our own
-    /// installation before the latest withdrawal.
-    fn suspect_stale(&mut self, info: &AddressInfo) {
-        let member = self.member_at(info).and_then(|id| self.members.get_mut(&id));
-        if let Some(member) = member.filter(|member| !member.wanted) {
-            member.search.suspect(clock::now());
-        }
-    }
-
-    /// Virtual routers whose addresses should be there and are not.
-    fn members_without_addresses(&self) -> Vec<SlotId> {
-        let lacking = self.members.iter().filter(|(_, member)| {
-            let ifindex = self.ports.get(&member.port).and_then(|port| port.ifindex);
-            member.wanted
-                && !member.addresses().iter().all(|&address| {
-                    self.addresses
-                        .iter()
-                        .any(|info| Some(info.ifindex) == ifindex && info.address == address)
-                })
-        });
-        lacking.map(|(&id, _)| id).collect()
-    }
-
-    fn is_present(&mut self, ifindex: u32, address: IpAddr) -> bool {
-        let present = self.netlink.addresses(Some(ifindex));
-        present.is_ok_and(|present| present.iter().any(|info| info.address == address))
-    }
-
-    /// The virtual router that an address on an interface belongs to.
-    fn member_at(&self, info: &AddressInfo) -> Option<SlotId> {
-        let port = self.ports.iter().find(|(_, port)| port.ifindex == Some(info.ifindex));
-        port.and_then(|(&port, _)| self.member_of(port, info.address))
-    }
-}
-
-fn same_address(a: &AddressInfo, b: &AddressInfo) -> bool {
-    a.ifindex == b.ifindex && a.address == b.address && a.prefix_len == b.prefix_len
 }

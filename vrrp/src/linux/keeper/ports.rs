@@ -1,43 +1,49 @@
-//! Interfaces: which of them can be used, and what is open on them.
+//! What is open on each interface, for each family.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv6Addr};
 use core::sync::atomic::Ordering::Relaxed;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-use rustix::event::epoll;
-
-use super::Keeper;
-use super::requests::by_name;
+use super::problem::Problem;
 use crate::Family;
-use crate::linux::interface::LinkInfo;
-use crate::linux::messages::{MAX_PORTS, Order, Port, PortCounters, PortId};
+use crate::linux::messages::{MAX_PORTS, PortCounters, PortId};
 use crate::linux::neighbour::{Announcer, Listener};
-use crate::linux::socket::AdvertSocket;
-use crate::linux::source::choose_source;
-use crate::proto::EventKind;
 use crate::wire::DropReason;
 
-/// What is asked of the kernel for each socket: four intervals of 255 virtual routers and some.
-const RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
-
+/// One interface in one family.
 pub(super) struct PortEntry {
-    /// The interface's.
+    /// The interface's name.
     pub(super) name: String,
     pub(super) family: Family,
     /// The interface's index while it exists and a socket is open on it.
     pub(super) ifindex: Option<u32>,
-    /// The Ethernet address that is announced.
+    /// The interface's Ethernet address.
     pub(super) mac: Option<[u8; 6]>,
+    /// The address that is no virtual one.
     pub(super) source: Option<IpAddr>,
-    /// Why the interface cannot be used.
-    pub(super) problem: Option<String>,
-    announcer: Option<Announcer>,
-    pub(super) arp: Option<Listener>,
+    /// Why no virtual router can run here.
+    pub(super) link_problem: Option<Problem>,
+    /// Whether one cannot for want of an address to send from.
+    pub(super) lacks_address: bool,
+    pub(super) announcer: Option<Announcer>,
+    pub(super) frames: Frames,
+    /// What others on the link say about the virtual addresses.
+    pub(super) listener: Option<Listener>,
     /// The addresses that it hears of.
-    watched: Vec<IpAddr>,
-    counters: Arc<PortCounters>,
+    pub(super) watched: Vec<IpAddr>,
+    pub(super) counters: Arc<PortCounters>,
+}
+
+/// What advertisements from virtual MAC addresses leave through.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Frames {
+    /// Nobody needs it yet.
+    Closed,
+    /// The advertising thread has it.
+    Open,
+    Failed(Problem),
 }
 
 impl PortEntry {
@@ -48,213 +54,244 @@ impl PortEntry {
             ifindex: None,
             mac: None,
             source: None,
-            problem: Some("not looked at yet".to_owned()),
+            link_problem: None,
+            lacks_address: false,
             announcer: None,
-            arp: None,
+            frames: Frames::Closed,
+            listener: None,
             watched: Vec::new(),
             counters: Arc::default(),
         }
     }
 
-    pub(super) fn announce(&mut self, address: IpAddr) -> io::Result<()> {
-        match &mut self.announcer {
-            Some(announcer) => announcer.announce(address, None),
-            None => Err(io::Error::other("the interface has no Ethernet address")),
+    /// Tells the link that `mac`, or else the interface's own, is the Ethernet address of `address`.
+    pub(super) fn announce(
+        &mut self,
+        address: IpAddr,
+        mac: Option<[u8; 6]>,
+        source: Option<Ipv6Addr>,
+    ) -> io::Result<()> {
+        match (&mut self.announcer, mac) {
+            (Some(announcer), None) => announcer.announce(address, source),
+            (Some(announcer), Some(mac)) => announcer.announce_as(mac, address, source),
+            (None, _) => Err(io::Error::other("the interface has no Ethernet address")),
         }
     }
 
+    /// Asks the link for an address.
     pub(super) fn probe(&mut self, address: IpAddr) -> io::Result<()> {
         self.announcer.as_mut().map_or(Ok(()), |announcer| announcer.probe(address))
     }
 
-    pub(super) fn dropped(&self) -> BTreeMap<String, u64> {
-        by_name(|reason: DropReason| self.counters.dropped[reason.index()].load(Relaxed))
+    fn problem(&self) -> Option<Problem> {
+        let lacks_address = self.lacks_address.then_some(Problem::NoAddress(self.family));
+        self.link_problem.clone().or(lacks_address)
+    }
+
+    fn close(&mut self) {
+        self.ifindex = None;
+        self.mac = None;
+        self.announcer = None;
+        self.frames = Frames::Closed;
+        self.listener = None;
+        self.watched.clear();
     }
 }
 
-impl Keeper {
-    pub(super) fn port_name(&self, id: PortId) -> String {
-        self.ports.get(&id).map(|port| port.name.clone()).unwrap_or_default()
+/// One interface of the configuration.
+struct Interface {
+    /// Its ports by family.
+    ports: [Option<PortId>; 2],
+    /// What was last said of it; `None` if nothing was.
+    told: Option<Option<String>>,
+}
+
+/// The ports, by number, by the interface's name and by its index.
+#[derive(Default)]
+pub(super) struct Ports {
+    entries: BTreeMap<PortId, PortEntry>,
+    interfaces: BTreeMap<String, Interface>,
+    by_ifindex: BTreeMap<(u32, Family), PortId>,
+}
+
+impl Ports {
+    pub(super) fn get(&self, id: PortId) -> Option<&PortEntry> {
+        self.entries.get(&id)
     }
 
-    /// The port of an interface and family, made if there is none yet.
-    pub(super) fn port_for(&mut self, interface: &str, family: Family) -> Option<PortId> {
-        let known =
-            self.ports.iter().find(|(_, port)| port.name == interface && port.family == family);
-        if let Some((&id, _)) = known {
-            return Some(id);
-        }
-        let id = (0..MAX_PORTS).find(|id| !self.ports.contains_key(id))?;
-        self.ports.insert(id, PortEntry::new(interface, family));
-        self.refresh_port(id);
+    /// For changes that leave its index alone.
+    pub(super) fn get_mut(&mut self, id: PortId) -> Option<&mut PortEntry> {
+        self.entries.get_mut(&id)
+    }
+
+    pub(super) fn ifindex(&self, id: PortId) -> Option<u32> {
+        self.entries.get(&id).and_then(|entry| entry.ifindex)
+    }
+
+    pub(super) fn name(&self, id: PortId) -> String {
+        self.entries.get(&id).map(|entry| entry.name.clone()).unwrap_or_default()
+    }
+
+    /// The names of the interfaces.
+    pub(super) fn interfaces(&self) -> Vec<String> {
+        self.interfaces.keys().cloned().collect()
+    }
+
+    pub(super) fn is_interface(&self, name: &str) -> bool {
+        self.interfaces.contains_key(name)
+    }
+
+    /// The ports of an interface.
+    pub(super) fn of(&self, interface: &str) -> Vec<PortId> {
+        let ports = self.interfaces.get(interface).map(|interface| interface.ports);
+        ports.into_iter().flatten().flatten().collect()
+    }
+
+    pub(super) fn find(&self, interface: &str, family: Family) -> Option<PortId> {
+        self.interfaces.get(interface).and_then(|interface| interface.ports[place(family)])
+    }
+
+    /// The port that is open on the interface with an index.
+    pub(super) fn at(&self, ifindex: u32, family: Family) -> Option<PortId> {
+        self.by_ifindex.get(&(ifindex, family)).copied()
+    }
+
+    /// The same in whatever family.
+    pub(super) fn interface_at(&self, ifindex: u32) -> Option<&str> {
+        let id = self.at(ifindex, Family::Ipv4).or_else(|| self.at(ifindex, Family::Ipv6))?;
+        self.entries.get(&id).map(|entry| entry.name.as_str())
+    }
+
+    /// Makes a port; `None` if there are as many as there can be.
+    pub(super) fn add(&mut self, interface: &str, family: Family) -> Option<PortId> {
+        let id = (0..MAX_PORTS).find(|id| !self.entries.contains_key(id))?;
+        self.entries.insert(id, PortEntry::new(interface, family));
+        let interface = self
+            .interfaces
+            .entry(interface.to_owned())
+            .or_insert(Interface { ports: [None; 2], told: None });
+        interface.ports[place(family)] = Some(id);
         Some(id)
     }
 
-    pub(super) fn drop_unused_ports(&mut self) {
-        let used: Vec<PortId> = self.members.values().map(|member| member.port).collect();
-        let unused: Vec<PortId> =
-            self.ports.keys().copied().filter(|id| !used.contains(id)).collect();
-        for id in unused {
-            self.ports.remove(&id);
-            self.orders.send(Order::RemovePort(id));
-        }
-    }
-
-    pub(super) fn refresh_ports(&mut self) {
-        for id in self.ports.keys().copied().collect::<Vec<_>>() {
-            self.refresh_port(id);
-        }
-    }
-
-    pub(super) fn refresh_ports_at(&mut self, ifindex: u32) {
-        let here = self.ports.iter().filter(|(_, port)| port.ifindex == Some(ifindex));
-        for id in here.map(|(&id, _)| id).collect::<Vec<_>>() {
-            self.refresh_port(id);
-        }
-    }
-
-    /// The virtual addresses of all virtual routers on a port.
-    fn virtual_addresses(&self, id: PortId) -> Vec<IpAddr> {
-        let here = self.members.values().filter(|member| member.port == id);
-        here.flat_map(|member| member.addresses().iter().copied()).collect()
-    }
-
-    /// Compares an interface with what was known of it, and opens, closes and tells accordingly.
-    fn refresh_port(&mut self, id: PortId) {
-        let Some(entry) = self.ports.get(&id) else {
+    pub(super) fn remove(&mut self, id: PortId) {
+        self.close(id);
+        let Some(entry) = self.entries.remove(&id) else {
             return;
         };
-        let link = self.links.values().find(|link| link.name == entry.name).cloned();
-        let virtuals = self.virtual_addresses(id);
-        let (problem, source) = match &link {
-            None => (Some("the interface does not exist"), None),
-            Some(link) if !link.up => (Some("the interface is down"), None),
-            Some(link) if !link.carrier => (Some("the interface has no carrier"), None),
-            Some(link) => {
-                match choose_source(&self.addresses, link.index, Family::Ipv4, &virtuals, &[]) {
-                    None => (Some("the interface has no IPv4 address of its own"), None),
-                    source => (None, source),
-                }
-            }
-        };
-        let mut problem = problem.map(str::to_owned);
-        let mut source = source;
-        match &link {
-            None => self.close_port(id),
-            Some(link) => {
-                if let Err(error) = self.open_port(id, link) {
-                    problem = Some(error);
-                    source = None;
-                    self.retry_later();
-                }
-            }
-        }
-        self.set_source(id, source);
-        let Some(entry) = self.ports.get_mut(&id) else {
-            return;
-        };
-        if entry.problem != problem {
-            entry.problem.clone_from(&problem);
-            let interface = entry.name.clone();
-            self.record(None, EventKind::Interface { interface, problem });
-        }
-        self.watch_addresses(id, virtuals);
-    }
-
-    /// Takes a port's source, and tells the virtual routers on it.
-    fn set_source(&mut self, id: PortId, source: Option<IpAddr>) {
-        let Some(entry) = self.ports.get_mut(&id).filter(|entry| entry.source != source) else {
-            return;
-        };
-        entry.source = source;
-        let here = self.members.iter().filter(|(_, member)| member.port == id);
-        here.for_each(|(&id, _)| self.orders.send(Order::Source(id, source)));
-    }
-
-    fn close_port(&mut self, id: PortId) {
-        if let Some(entry) = self.ports.get_mut(&id)
-            && let Some(ifindex) = entry.ifindex.take()
-        {
-            entry.mac = None;
-            entry.announcer = None;
-            entry.arp = None;
-            self.set_source(id, None);
-            self.orders.send(Order::RemovePort(id));
-            // A link that was renamed has kept its addresses.
-            if self.links.contains_key(&ifindex) {
-                let virtuals = self.virtual_addresses(id);
-                self.remove_addresses(ifindex, &virtuals);
+        if let Some(interface) = self.interfaces.get_mut(&entry.name) {
+            interface.ports[place(entry.family)] = None;
+            if interface.ports == [None; 2] {
+                self.interfaces.remove(&entry.name);
             }
         }
     }
 
-    /// Opens sockets on an interface that is new, or another one under the old name, or has
-    /// another Ethernet address.
-    fn open_port(&mut self, id: PortId, link: &LinkInfo) -> Result<(), String> {
-        let Some(entry) = self.ports.get(&id) else {
-            return Ok(());
-        };
-        let (same_link, same_mac) = (entry.ifindex == Some(link.index), entry.mac == link.mac);
-        if !same_link {
-            self.close_port(id);
-            self.open_sockets(id, link)?;
-            let here = self.members.iter().filter(|(_, m)| m.port == id && !m.leaving);
-            for member in here.map(|(&id, _)| id).collect::<Vec<_>>() {
-                self.remove_stale(member);
+    /// The port is open on an interface from now on.
+    pub(super) fn open(&mut self, id: PortId, ifindex: u32, listener: Listener) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.ifindex = Some(ifindex);
+            entry.listener = Some(listener);
+            self.by_ifindex.insert((ifindex, entry.family), id);
+        }
+    }
+
+    /// Closes what is open; the index of the interface that it was open on.
+    pub(super) fn close(&mut self, id: PortId) -> Option<u32> {
+        let entry = self.entries.get_mut(&id)?;
+        let ifindex = entry.ifindex?;
+        entry.close();
+        self.by_ifindex.remove(&(ifindex, entry.family));
+        Some(ifindex)
+    }
+
+    /// What is wrong with an interface, in words; the outer `None` if that was told already.
+    pub(super) fn news_of(&mut self, interface: &str) -> Option<Option<String>> {
+        let mut problems: Vec<String> = Vec::new();
+        for id in self.of(interface) {
+            let problem = self.entries.get(&id).and_then(PortEntry::problem);
+            let problem = problem.map(|problem| problem.to_string());
+            problems.extend(problem.filter(|problem| !problems.contains(problem)));
+        }
+        let problem = (!problems.is_empty()).then(|| problems.join("; "));
+        let interface = self.interfaces.get_mut(interface)?;
+        if interface.told.as_ref() == Some(&problem) {
+            return None;
+        }
+        interface.told = Some(problem.clone());
+        Some(problem)
+    }
+
+    /// Discarded packets by interface and reason, of both families together.
+    pub(super) fn dropped(&self) -> BTreeMap<String, BTreeMap<String, u64>> {
+        let mut dropped: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+        for entry in self.entries.values() {
+            let reasons = dropped.entry(entry.name.clone()).or_default();
+            for reason in DropReason::ALL {
+                let count = entry.counters.dropped[reason.index()].load(Relaxed);
+                *reasons.entry(reason.name().to_owned()).or_default() += count;
             }
         }
-        if let Some(entry) = self.ports.get_mut(&id)
-            && !(same_link && same_mac)
-        {
-            // Without an Ethernet address there is nothing to announce.
-            let announcer = link.mac.map(|mac| Announcer::open(link.index, &link.name, mac));
-            entry.announcer = announcer.transpose().map_err(|error| error.to_string())?;
-            entry.mac = link.mac;
-            if same_link {
-                self.announce_all(id);
-            }
-        }
-        Ok(())
+        dropped
     }
+}
 
-    fn open_sockets(&mut self, id: PortId, link: &LinkInfo) -> Result<(), String> {
-        let Some(family) = self.ports.get(&id).map(|entry| entry.family) else {
-            return Ok(());
+const fn place(family: Family) -> usize {
+    match family {
+        Family::Ipv4 => 0,
+        Family::Ipv6 => 1,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_down_is_told_once_for_both_families() {
+        let mut ports = Ports::default();
+        let v4 = ports.add("eno1", Family::Ipv4).unwrap();
+        let v6 = ports.add("eno1", Family::Ipv6).unwrap();
+        let mut news = |problem: Option<Problem>, v6_lacks_address: bool| {
+            ports.get_mut(v4).unwrap().link_problem.clone_from(&problem);
+            ports.get_mut(v6).unwrap().link_problem = problem;
+            ports.get_mut(v6).unwrap().lacks_address = v6_lacks_address;
+            ports.news_of("eno1")
         };
-        let socket = AdvertSocket::open(link.index, family, RECEIVE_BUFFER)
-            .map_err(|error| error.to_string())?;
-        let listener =
-            Listener::open(link.index, Family::Ipv4, &[]).map_err(|error| error.to_string())?;
-        let token = epoll::EventData::new_u64(u64::from(id));
-        epoll::add(&self.epoll, &listener, token, epoll::EventFlags::IN)
-            .map_err(|error| error.to_string())?;
-        let port = Box::new(self.new_port(id, socket));
-        if let Some(entry) = self.ports.get_mut(&id) {
-            entry.arp = Some(listener);
-            entry.watched.clear();
-            entry.ifindex = Some(link.index);
-        }
-        self.orders.send(Order::AddPort(id, port));
-        Ok(())
+        assert_eq!(news(None, false), Some(None));
+        assert_eq!(news(None, false), None);
+        let down = Some(Some(Problem::Down.to_string()));
+        assert_eq!(news(Some(Problem::Down), true), down);
+        let no_address = Some(Some(Problem::NoAddress(Family::Ipv6).to_string()));
+        assert_eq!(news(None, true), no_address);
+        assert_eq!(news(None, false), Some(None));
     }
 
-    fn new_port(&self, id: PortId, socket: AdvertSocket) -> Port {
-        let mut slots = Box::new([None; 256]);
-        for (&slot, member) in self.members.iter().filter(|(_, m)| m.port == id && !m.leaving) {
-            slots[usize::from(member.spec.config.vrid.get())] = Some(slot);
+    #[test]
+    fn dropped_packets_of_both_families_are_counted_together() {
+        let mut ports = Ports::default();
+        for (family, count) in [(Family::Ipv4, 2), (Family::Ipv6, 3)] {
+            let id = ports.add("eno1", family).unwrap();
+            let counters = &ports.get(id).unwrap().counters;
+            counters.dropped[DropReason::Checksum.index()].store(count, Relaxed);
         }
-        let counters = self.ports.get(&id).map(|entry| Arc::clone(&entry.counters));
-        Port::new(socket, slots, counters.unwrap_or_default())
+        let dropped = ports.dropped();
+        assert_eq!(dropped["eno1"][DropReason::Checksum.name()], 5);
+        assert_eq!(dropped["eno1"][DropReason::Length.name()], 0);
     }
 
-    fn watch_addresses(&mut self, id: PortId, virtuals: Vec<IpAddr>) {
-        if let Some(entry) = self.ports.get_mut(&id)
-            && let Some(listener) = &entry.arp
-            && entry.watched != virtuals
-            // Fails for want of memory only: then a successor is heard a little later.
-            && listener.watch(&virtuals).is_ok()
-        {
-            entry.watched = virtuals;
-        }
+    #[test]
+    fn an_interface_is_forgotten_with_its_last_port() {
+        let mut ports = Ports::default();
+        let v4 = ports.add("eno1", Family::Ipv4).unwrap();
+        let v6 = ports.add("eno1", Family::Ipv6).unwrap();
+        ports.remove(v4);
+        assert_eq!(
+            (ports.find("eno1", Family::Ipv4), ports.find("eno1", Family::Ipv6)),
+            (None, Some(v6))
+        );
+        ports.remove(v6);
+        assert!(!ports.is_interface("eno1"));
     }
 }

@@ -1,8 +1,11 @@
 //! Addresses that have to go: withdrawn, left by an earlier run, or not removable at once.
 
 use core::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Keeper;
+use super::member::Member;
+use crate::Family;
 use crate::linux::messages::SlotId;
 use crate::linux::netlink::{NetlinkError, Removed};
 use crate::proto::EventKind;
@@ -15,9 +18,16 @@ const SEARCH_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(super) struct Removal {
     /// What was there.
-    pub(super) deleted: Vec<IpAddr>,
-    /// Why the rest may still be there.
-    pub(super) failure: Option<NetlinkError>,
+    deleted: BTreeSet<(u32, IpAddr)>,
+    /// What may still be there.
+    failed: BTreeMap<(u32, IpAddr), NetlinkError>,
+}
+
+impl Removal {
+    /// Why one of some addresses may still be there.
+    pub(super) fn failure(&self, places: &[(u32, IpAddr)]) -> Option<NetlinkError> {
+        places.iter().find_map(|place| self.failed.get(place).copied())
+    }
 }
 
 /// When a virtual router's addresses are looked for where they should not be.
@@ -40,7 +50,7 @@ impl Search {
     }
 
     /// Whether a search is due; it is then taken as done.
-    fn poll_due(&mut self, now: Instant) -> bool {
+    pub(super) fn poll_due(&mut self, now: Instant) -> bool {
         let due = self.due.is_some_and(|at| at <= now);
         if due {
             *self = Self { due: None, last: Some(now) };
@@ -50,10 +60,31 @@ impl Search {
 }
 
 impl Keeper {
-    /// Takes addresses off an interface, save those that some virtual router wants there; what
-    /// cannot be removed is tried again.
-    pub(super) fn remove_addresses(&mut self, ifindex: u32, addresses: &[IpAddr]) -> Removal {
-        self.remove_all(addresses.iter().map(|&address| (ifindex, address)).collect())
+    /// Takes addresses off interfaces, save those that stay there; what cannot be removed is tried
+    /// again.
+    pub(super) fn remove_all(&mut self, mut unwanted: Vec<(u32, IpAddr)>) -> Removal {
+        unwanted.retain(|&(ifindex, address)| !self.stays(ifindex, address));
+        let mut removal = Removal::default();
+        if unwanted.is_empty() {
+            return removal;
+        }
+        let outcomes = self.netlink.remove_many(&unwanted);
+        for (place, outcome) in unwanted.into_iter().zip(outcomes) {
+            match outcome {
+                Ok(Removed::Deleted) => {
+                    removal.deleted.insert(place);
+                }
+                Ok(Removed::WasAbsent) => {}
+                Err(error) => {
+                    removal.failed.insert(place, error);
+                    self.leftovers.insert(place);
+                }
+            }
+        }
+        if !removal.failed.is_empty() {
+            self.retry_later();
+        }
+        removal
     }
 
     /// Tries again to remove what could not be removed.
@@ -62,62 +93,70 @@ impl Keeper {
         self.remove_all(leftovers.into_iter().collect());
     }
 
-    /// Removes addresses that an earlier run, or another program, left on the interface.
-    pub(super) fn remove_stale(&mut self, id: SlotId) {
-        let Some(member) = self.members.get(&id).filter(|member| !member.wanted) else {
+    /// Removes addresses that an earlier run, or another program, left where they should not be.
+    pub(super) fn remove_stale(&mut self, ids: &[SlotId]) {
+        let stale: Vec<_> = ids.iter().map(|&id| (id, self.stale_of(id))).collect();
+        let removal =
+            self.remove_all(stale.iter().flat_map(|(_, places)| places.clone()).collect());
+        if removal.deleted.is_empty() {
             return;
-        };
-        let Some(ifindex) = self.ports.get(&member.port).and_then(|port| port.ifindex) else {
-            return;
-        };
-        let interface = member.spec.interface.clone();
-        let unwanted = member.addresses().to_vec();
-        let addresses = self.remove_addresses(ifindex, &unwanted).deleted;
-        if !addresses.is_empty() {
-            self.record(Some(id), EventKind::StaleRemoved { interface, addresses });
         }
-    }
-
-    /// Carries out the searches that are due.
-    pub(super) fn search_stale(&mut self, now: Instant) {
-        let due =
-            self.members.iter_mut().filter_map(|(&id, m)| m.search.poll_due(now).then_some(id));
-        for id in due.collect::<Vec<_>>() {
-            self.remove_stale(id);
-        }
-    }
-
-    fn remove_all(&mut self, mut pairs: Vec<(u32, IpAddr)>) -> Removal {
-        pairs.retain(|&(ifindex, address)| !self.is_wanted(ifindex, address));
-        let mut removal = Removal::default();
-        if pairs.is_empty() {
-            return removal;
-        }
-        let outcomes = self.netlink.remove_many(&pairs);
-        for (pair, outcome) in pairs.into_iter().zip(outcomes) {
-            match outcome {
-                Ok(Removed::Deleted) => removal.deleted.push(pair.1),
-                Ok(Removed::WasAbsent) => {}
-                Err(error) => {
-                    removal.failure = Some(error);
-                    self.leftovers.insert(pair);
+        for (id, places) in stale {
+            let mut found: BTreeMap<u32, Vec<IpAddr>> = BTreeMap::new();
+            for (ifindex, address) in places {
+                if removal.deleted.contains(&(ifindex, address)) {
+                    found.entry(ifindex).or_default().push(address);
                 }
             }
+            for (ifindex, addresses) in found {
+                let interface = self.links.get(ifindex).map(|link| link.name.clone());
+                let interface = interface.unwrap_or_default();
+                self.record(Some(id), EventKind::StaleRemoved { interface, addresses });
+            }
         }
-        if removal.failure.is_some() {
-            self.retry_later();
-        }
-        removal
     }
 
-    /// Whether the address should be on the interface: an address may have moved from one virtual
-    /// router to another, whose it is now.
-    fn is_wanted(&self, ifindex: u32, address: IpAddr) -> bool {
-        self.members.values().any(|member| {
-            member.wanted
-                && member.addresses().contains(&address)
-                && self.ports.get(&member.port).is_some_and(|port| port.ifindex == Some(ifindex))
+    /// Where a virtual router's addresses are though they should not be.
+    pub(super) fn stale_of(&self, id: SlotId) -> Vec<(u32, IpAddr)> {
+        let Some(member) = self.roster.get(id) else {
+            return Vec::new();
+        };
+        let interface = self.ports.ifindex(member.port);
+        let places = interface.into_iter().chain(member.macvlan);
+        let places = places
+            .flat_map(|ifindex| member.addresses().iter().map(move |&address| (ifindex, address)));
+        let stale = places.filter(|&(ifindex, address)| {
+            self.addresses.has(ifindex, address) && !self.stays(ifindex, address)
+        });
+        stale.collect()
+    }
+
+    /// Whether an address stays on an interface: a virtual router wants it there, maybe another
+    /// than before, or it is the node's own.
+    pub(super) fn stays(&self, ifindex: u32, address: IpAddr) -> bool {
+        self.claimants(ifindex, address).any(|(_, member)| {
+            (member.wanted && self.home(member) == Some(ifindex))
+                || self.owns(member, ifindex, address)
         })
+    }
+
+    /// Whether an address on a virtual router's interface is the node's own.
+    pub(super) fn owns(&self, member: &Member, ifindex: u32, address: IpAddr) -> bool {
+        self.ports.ifindex(member.port) == Some(ifindex)
+            && self.addresses.find(ifindex, address).any(|info| member.is_own(info))
+    }
+
+    /// The virtual routers with an address that run on an interface, or above which it stands.
+    pub(super) fn claimants(
+        &self,
+        ifindex: u32,
+        address: IpAddr,
+    ) -> impl Iterator<Item = (SlotId, &Member)> {
+        let lower = self.links.get(ifindex).and_then(|link| link.lower);
+        let interfaces = [Some(ifindex), lower].into_iter().flatten();
+        let family = Family::of(address);
+        let ports = interfaces.filter_map(move |ifindex| self.ports.at(ifindex, family));
+        ports.flat_map(move |port| self.roster.with_address(port, address))
     }
 }
 

@@ -1,16 +1,14 @@
 //! What the daemon asks for.
 
-use std::collections::BTreeMap;
-
 use rustix::event::epoll;
 
 use super::control::Incoming;
 use super::{Keeper, KeeperError, TOKEN_CONNECTION};
 use crate::linux::clock;
-use crate::linux::messages::{MAX_SLOTS, Order};
+use crate::linux::messages::{MAX_SLOTS, Order, SlotId};
 use crate::proto::{Reply, Request, VERSION};
+use crate::router::Eligibility;
 use crate::time::{Duration, Instant};
-use crate::wire::DropReason;
 
 /// Requests answered in one turn: epoll comes again for the rest.
 const REQUESTS_IN_A_TURN: usize = 64;
@@ -92,16 +90,27 @@ impl Keeper {
             }
             Request::Eligibility { router, eligibility, ttl_ms } => {
                 let expires = ttl_ms.map(|ttl| clock::now() + Duration::from_millis(ttl));
-                let found = self.members.iter_mut().find(|(_, m)| m.is_current(&router));
-                if let Some((&id, member)) = found {
-                    member.eligibility = eligibility;
-                    member.eligible_until = expires;
-                    self.orders.send(Order::Eligibility(id, eligibility));
+                if let Some(id) = self.roster.named(&router) {
+                    self.set_eligibility(id, eligibility, expires);
                 }
             }
             Request::Ping { seq } => self.orders.send(Order::Ping(seq)),
             Request::Status => self.send_status(),
             Request::Shutdown => self.shut_down(),
+        }
+    }
+
+    pub(super) fn set_eligibility(
+        &mut self,
+        id: SlotId,
+        eligibility: Eligibility,
+        expires: Option<Instant>,
+    ) {
+        if let Some(member) = self.roster.get_mut(id) {
+            member.eligibility = eligibility;
+            member.eligible_until = expires;
+            self.roster.rearm(id);
+            self.orders.send(Order::Eligibility(id, eligibility));
         }
     }
 
@@ -117,22 +126,16 @@ impl Keeper {
 
     fn is_settled(&self) -> bool {
         self.leftovers.is_empty()
-            && self.members.values().all(|member| !member.leaving && member.obsolete.is_empty())
+            && self.roster.iter().all(|(_, member)| !member.leaving && member.obsolete.is_empty())
     }
 
     fn send_status(&mut self) {
-        for member in self.members.values().filter(|member| !member.leaving) {
-            let problem = self.ports.get(&member.port).and_then(|port| port.problem.clone());
-            self.control.send(&Reply::Router(member.status(problem)));
+        for (_, member) in self.roster.current() {
+            self.control.send(&Reply::Router(member.status()));
         }
         let mut status = self.process.clone();
         status.events_lost = self.journal.lost;
-        status.dropped = self.ports.values().map(|p| (p.name.clone(), p.dropped())).collect();
+        status.dropped = self.ports.dropped();
         self.control.send(&Reply::Status(status));
     }
-}
-
-/// The counters by the reasons' names.
-pub(super) fn by_name(count: impl Fn(DropReason) -> u64) -> BTreeMap<String, u64> {
-    DropReason::ALL.iter().map(|&reason| (reason.name().to_owned(), count(reason))).collect()
 }

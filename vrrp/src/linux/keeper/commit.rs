@@ -1,0 +1,162 @@
+//! Putting a configuration in force.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::Keeper;
+use super::member::Member;
+use crate::config::Transport;
+use crate::linux::clock;
+use crate::linux::messages::{MAX_PORTS, MAX_SLOTS, Order, Slot, SlotCounters, SlotId};
+use crate::proto::{EventKind, RouterSpec};
+use crate::router::{Eligibility, Router};
+use crate::time::Instant;
+
+/// What a virtual router keeps that is stopped and started again under another configuration.
+type Verdict = (Eligibility, Option<Instant>);
+
+impl Keeper {
+    /// Puts a configuration in force: only what differs is touched.
+    pub(super) fn commit(&mut self, specs: Vec<RouterSpec>) {
+        let mut unnamed: BTreeSet<SlotId> = self.roster.current().map(|(id, _)| id).collect();
+        let mut changed = Vec::new();
+        let mut added = Vec::new();
+        for spec in specs {
+            match self.same_virtual_router(&spec) {
+                Some((_, member)) if restarts(&member.spec, &spec) => {
+                    added.push((spec, Some((member.eligibility, member.eligible_until))));
+                }
+                Some((id, _)) => {
+                    unnamed.remove(&id);
+                    changed.push((id, spec));
+                }
+                None => added.push((spec, None)),
+            }
+        }
+        for id in unnamed {
+            self.remove_member(id);
+        }
+        for (id, spec) in changed {
+            self.change_member(id, spec);
+        }
+        self.add_members(added);
+        self.refresh_all();
+        self.hear_news();
+    }
+
+    /// The virtual router that a specification is of (RFC 9568, 1): by interface, VRID and family,
+    /// whatever it is called.
+    fn same_virtual_router(&self, spec: &RouterSpec) -> Option<(SlotId, &Member)> {
+        let port = self.ports.find(&spec.interface, spec.config.family())?;
+        let id = self.roster.with_vrid(port, spec.config.vrid)?;
+        Some((id, self.roster.get(id)?))
+    }
+
+    fn add_members(&mut self, added: Vec<(RouterSpec, Option<Verdict>)>) {
+        let mut ids = Vec::new();
+        for (spec, verdict) in added {
+            ids.extend(self.add_member(spec, verdict));
+        }
+        // Nothing may be on an interface that a Backup should not have.
+        self.remove_stale(&ids);
+        for id in ids {
+            self.start_member(id);
+        }
+    }
+
+    /// Makes a virtual router that is not started yet.
+    fn add_member(&mut self, spec: RouterSpec, verdict: Option<Verdict>) -> Option<SlotId> {
+        let Some(port) = self.port_for(&spec.interface, spec.config.family()) else {
+            let error =
+                format!("one process uses {MAX_PORTS} interfaces, counted by family, at most");
+            self.refuse(&spec, error);
+            return None;
+        };
+        let Some(id) = self.roster.free_id() else {
+            self.refuse(&spec, format!("one process runs {MAX_SLOTS} virtual routers at most"));
+            return None;
+        };
+        let mut member = Member::new(spec, port, Arc::new(SlotCounters::default()));
+        if let Some((eligibility, until)) = verdict {
+            member.eligibility = eligibility;
+            member.eligible_until = until;
+        }
+        self.roster.insert(id, member);
+        self.find_macvlan(id);
+        Some(id)
+    }
+
+    fn start_member(&mut self, id: SlotId) {
+        let Some(member) = self.roster.get(id) else {
+            return;
+        };
+        self.open_frames(member.port);
+        let source = self.source_of(id);
+        let Some(member) = self.roster.get_mut(id) else {
+            return;
+        };
+        member.source = source;
+        let mut router = Router::new(member.spec.config.clone());
+        router.set_source(clock::now(), member.source.as_ref().ok().copied());
+        router.set_eligibility(clock::now(), member.eligibility);
+        let slot = Slot::new(
+            router,
+            member.port,
+            member.spec.transport.clone(),
+            member.spec.virtual_mac,
+            Arc::clone(&member.counters),
+        );
+        self.orders.send(Order::AddSlot(id, Box::new(slot)));
+    }
+
+    /// Tells that a virtual router is not run.
+    pub(super) fn refuse(&mut self, spec: &RouterSpec, error: String) {
+        let kind = EventKind::NotRun { error };
+        self.journal.record(clock::now(), Some(spec.name.clone()), kind);
+    }
+
+    fn change_member(&mut self, id: SlotId, spec: RouterSpec) {
+        if self.roster.get(id).is_none_or(|member| member.spec == spec) {
+            return;
+        }
+        let Some(old) = self.roster.change(id, spec) else {
+            return;
+        };
+        let Some(member) = self.roster.get_mut(id) else {
+            return;
+        };
+        let kept = member.addresses().to_vec();
+        if member.wanted {
+            let gone = old.config.addresses.iter().filter(|address| !kept.contains(address));
+            member.obsolete.extend(gone);
+        }
+        if old.config.addresses != member.spec.config.addresses {
+            member.installed = false;
+            if !member.wanted {
+                self.suspects.insert(id);
+            }
+        }
+        if old.transport != member.spec.transport {
+            let transport = Box::new(member.spec.transport.clone());
+            self.orders.send(Order::Transport(id, transport));
+        }
+        if old.config != member.spec.config {
+            let config = Box::new(member.spec.config.clone());
+            self.orders.send(Order::Reconfigure(id, config));
+        }
+    }
+
+    /// Stops a virtual router; what it still wishes is carried out before it is forgotten.
+    pub(super) fn remove_member(&mut self, id: SlotId) {
+        if self.roster.leave(id) {
+            self.orders.send(Order::RemoveSlot(id));
+        }
+    }
+}
+
+/// Whether a virtual router stops for another configuration and starts anew: where its addresses
+/// are and how its advertisements travel is settled at its start.
+fn restarts(old: &RouterSpec, new: &RouterSpec) -> bool {
+    let unicast = |spec: &RouterSpec| matches!(spec.transport, Transport::Unicast { .. });
+    old.virtual_mac != new.virtual_mac || unicast(old) != unicast(new)
+}

@@ -1,0 +1,277 @@
+//! One virtual router as the keeper knows it.
+
+use core::net::{IpAddr, Ipv6Addr};
+use core::sync::atomic::Ordering::Relaxed;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::problem::Problem;
+use super::removal::Search;
+use crate::announce::Schedule;
+use crate::config::Transport;
+use crate::linux::interface::AddressInfo;
+use crate::linux::messages::{PortId, SlotCounters, View};
+use crate::linux::neighbour::Claim;
+use crate::proto::{LastTransition, RouterSpec, RouterStatus};
+use crate::router::{Announcement, Eligibility, State, Ticket};
+use crate::time::{Duration, Instant};
+use crate::wire::virtual_mac;
+
+/// The least time between two claims by ARP or NA that are told to the advertising thread.
+const CLAIM_INTERVAL: Duration = Duration::from_millis(100);
+
+pub(super) struct Member {
+    pub(super) spec: RouterSpec,
+    pub(super) port: PortId,
+    pub(super) counters: Arc<SlotCounters>,
+    /// What the advertising thread said last.
+    pub(super) view: Option<View>,
+    /// The address that its advertisements come from, or why there is none.
+    pub(super) source: Result<IpAddr, Problem>,
+    /// The macvlan with its virtual MAC address, while there is one.
+    pub(super) macvlan: Option<u32>,
+    /// Whether the macvlan was brought up for the addresses that are wanted.
+    pub(super) raised: bool,
+    /// Whether the addresses should be on the interface: somebody else's removal is noticed.
+    pub(super) wanted: bool,
+    /// The request for them that is to be answered.
+    pub(super) ticket: Option<Ticket>,
+    /// Whether the kernel has acknowledged all of them.
+    pub(super) installed: bool,
+    /// An address owner's addresses that came from here and not from the node's configuration:
+    /// before Linux 5.18 the kernel does not tell.
+    pub(super) brought: BTreeSet<IpAddr>,
+    /// Addresses of an older configuration that are still on the interface.
+    pub(super) obsolete: Vec<IpAddr>,
+    pub(super) announcements: Schedule,
+    /// How many of the addresses have been announced, while something holds the others up.
+    pub(super) announced: usize,
+    /// Whether the next announcement is the first of a takeover, which waits for nothing.
+    pub(super) urgent: bool,
+    /// Whether an announcement waits for its turn.
+    pub(super) queued: bool,
+    /// For addresses that are there though they are not wanted.
+    pub(super) search: Search,
+    /// When the advertising thread last heard of a claim.
+    claim_told_at: Option<Instant>,
+    pub(super) eligibility: Eligibility,
+    /// When the verdict of a daemon that fell silent counts as degraded.
+    pub(super) eligible_until: Option<Instant>,
+    pub(super) last_transition: Option<LastTransition>,
+    pub(super) install_error: Option<String>,
+    /// No longer configured; waiting for its last effects.
+    pub(super) leaving: bool,
+}
+
+impl Member {
+    pub(super) fn new(spec: RouterSpec, port: PortId, counters: Arc<SlotCounters>) -> Self {
+        Self {
+            spec,
+            port,
+            counters,
+            view: None,
+            source: Err(Problem::Missing),
+            macvlan: None,
+            raised: false,
+            wanted: false,
+            ticket: None,
+            installed: false,
+            brought: BTreeSet::new(),
+            obsolete: Vec::new(),
+            announcements: Schedule::new(),
+            announced: 0,
+            urgent: false,
+            queued: false,
+            search: Search::default(),
+            claim_told_at: None,
+            eligibility: Eligibility::Healthy,
+            eligible_until: None,
+            last_transition: None,
+            install_error: None,
+            leaving: false,
+        }
+    }
+
+    pub(super) fn addresses(&self) -> &[IpAddr] {
+        self.spec.config.addresses.as_slice()
+    }
+
+    /// The virtual router MAC address, where it is to be used (RFC 9568, 7.3).
+    pub(super) fn virtual_mac(&self) -> Option<[u8; 6]> {
+        let config = &self.spec.config;
+        self.spec.virtual_mac.then(|| virtual_mac(config.family(), config.vrid))
+    }
+
+    /// Whether its advertisements leave as whole frames, from its virtual MAC address.
+    pub(super) fn sends_frames(&self) -> bool {
+        self.spec.virtual_mac && self.spec.transport == Transport::Multicast
+    }
+
+    /// Whether this router owns the addresses (RFC 9568, 1.2).
+    pub(super) fn is_owner(&self) -> bool {
+        self.spec.config.priority.is_owner()
+    }
+
+    /// Whether an address of the interface is the node's own, and so used as it is and never
+    /// removed: only an address owner's can be.
+    pub(super) fn is_own(&self, info: &AddressInfo) -> bool {
+        let host = if info.address.is_ipv4() { 32 } else { 128 };
+        let brought = info.prefix_len == host && self.brought.contains(&info.address);
+        self.is_owner() && !info.ours && !brought
+    }
+
+    /// Where neighbour advertisements come from.
+    pub(super) fn link_local(&self) -> Option<Ipv6Addr> {
+        match self.source {
+            Ok(IpAddr::V6(source)) => Some(source),
+            _ => None,
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let announcement = self.announcements.poll_timeout().into_iter();
+        announcement.chain(self.search.poll_timeout()).chain(self.eligible_until).min()
+    }
+
+    pub(super) fn is_active(&self) -> bool {
+        self.view.is_some_and(|view| view.state == State::Active)
+    }
+
+    /// Takes what the advertising thread says.
+    pub(super) fn show(&mut self, view: View) {
+        if self.view.is_none_or(|known| known.state != view.state) {
+            // The first claim after leaving Active ends the lingering, so it is always told.
+            self.claim_told_at = None;
+        }
+        self.view = Some(view);
+    }
+
+    /// Whether the advertising thread should hear of a claim: an Active defends its addresses,
+    /// and one that was Active lets go of them. Once in [`CLAIM_INTERVAL`] at most.
+    pub(super) fn heeds(&mut self, now: Instant, claim: Claim) -> bool {
+        let told = self.claim_told_at.is_some_and(|at| now.saturating_since(at) < CLAIM_INTERVAL);
+        let heeds = !told && (self.is_active() || (self.wanted && claim == Claim::Has));
+        if heeds {
+            self.claim_told_at = Some(now);
+        }
+        heeds
+    }
+
+    pub(super) fn plan_announcement(&mut self, now: Instant, announcement: Announcement) {
+        self.announcements.start(now, announcement, self.spec.config.lease);
+        self.announced = 0;
+        self.urgent |= announcement == Announcement::Takeover;
+    }
+
+    /// The addresses are to go: what was to be done for them is not.
+    pub(super) fn renounce(&mut self) {
+        self.wanted = false;
+        self.installed = false;
+        self.ticket = None;
+        self.announcements.stop();
+        self.urgent = false;
+        self.queued = false;
+    }
+
+    pub(super) fn status(&self) -> RouterStatus {
+        let config = &self.spec.config;
+        let active = self.view.and_then(|view| view.active);
+        RouterStatus {
+            name: self.spec.name.clone(),
+            vrid: config.vrid,
+            family: config.family(),
+            interface: self.spec.interface.clone(),
+            interface_problem: self.source.as_ref().err().map(ToString::to_string),
+            state: self.view.map_or(State::Initialize, |view| view.state),
+            priority: config.priority,
+            effective_priority: self.view.and_then(|view| view.effective_priority),
+            eligibility: self.eligibility,
+            interval: config.interval,
+            addresses: self.addresses().to_vec(),
+            installed: self.installed,
+            source: self.view.and_then(|view| view.source),
+            active_router: active.map(|(address, _)| address),
+            active_priority: active.and_then(|(_, priority)| priority),
+            checksum: self.view.map(|view| view.checksum),
+            last_transition: self.last_transition,
+            install_error: self.install_error.clone(),
+            adverts_sent: self.counters.sent.load(Relaxed),
+            adverts_received: self.counters.received.load(Relaxed),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+pub(super) mod tests {
+    use super::*;
+    use crate::config::{Addresses, Checksum, OnDegraded, Preempt, RouterConfig, Transport};
+    use crate::time::Centis;
+    use crate::wire::ChecksumForm;
+    use crate::{Priority, Vrid};
+
+    const START: Instant = Instant::from_nanos(1_000_000_000);
+
+    pub(in super::super) fn spec(name: &str, interface: &str, vrid: u8) -> RouterSpec {
+        let config = RouterConfig {
+            vrid: Vrid::new(vrid).unwrap(),
+            priority: Priority::new(200).unwrap(),
+            degraded_priority: Priority::new(72).unwrap(),
+            on_degraded: OnDegraded::Advertise,
+            preempt: Preempt::DegradedOnly,
+            interval: Centis::DEFAULT,
+            addresses: Addresses::new(vec!["10.0.0.10".parse().unwrap()]).unwrap(),
+            lease: None,
+            checksum: Checksum::Auto,
+        };
+        RouterSpec {
+            name: name.to_owned(),
+            interface: interface.to_owned(),
+            config,
+            transport: Transport::Multicast,
+            virtual_mac: false,
+        }
+    }
+
+    fn member(state: State) -> Member {
+        let mut member = Member::new(spec("a", "eno1", 1), 0, Arc::default());
+        member.show(view(state));
+        member
+    }
+
+    fn view(state: State) -> View {
+        View {
+            state,
+            effective_priority: None,
+            source: None,
+            active: None,
+            checksum: ChecksumForm::Rfc9568,
+        }
+    }
+
+    #[test]
+    fn an_active_hears_of_claims_and_probes_once_in_100_ms() {
+        let mut member = member(State::Active);
+        assert!(member.heeds(START, Claim::Probes));
+        assert!(!member.heeds(START + CLAIM_INTERVAL / 2, Claim::Has));
+        assert!(member.heeds(START + CLAIM_INTERVAL, Claim::Has));
+    }
+
+    #[test]
+    fn the_first_claim_after_leaving_active_is_always_heard_of() {
+        let mut member = member(State::Active);
+        member.wanted = true;
+        assert!(member.heeds(START, Claim::Has));
+        member.show(view(State::Backup));
+        assert!(!member.heeds(START, Claim::Probes));
+        assert!(member.heeds(START, Claim::Has));
+        assert!(!member.heeds(START, Claim::Has));
+    }
+
+    #[test]
+    fn a_router_without_the_addresses_does_not_care_who_has_them() {
+        let mut member = member(State::Backup);
+        assert!(!member.heeds(START, Claim::Has));
+        assert!(!member.heeds(START, Claim::Probes));
+    }
+}
