@@ -45,7 +45,7 @@ impl Capture {
                 Ok((usize::try_from(index).unwrap_or(usize::MAX), *port))
             };
             let ports = ports.iter().map(index).collect::<io::Result<_>>()?;
-            Ok((socket(&of_interest_coming_in())?, ports))
+            Ok((socket(&of_interest_coming_in(&ports))?, ports))
         };
         let (socket, ports) =
             within(&lab.namespace("bridge"), open)?.map_err(LabError::instrument("capturing"))?;
@@ -79,29 +79,48 @@ fn socket(filter: &[SockFilter]) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Classic BPF: not outgoing, and ARP, IPv4 or IPv6 with protocol 112, or ICMPv6.
-fn of_interest_coming_in() -> [SockFilter; 13] {
-    const LOAD_BYTE: u16 = 0x30;
+/// Classic BPF: what comes in at one of `ports` as ARP, as IPv4 or IPv6 with protocol 112, or as
+/// ICMPv6. Protocol 112 of the stranger, who may flood, costs no more than this.
+fn of_interest_coming_in(ports: &HashMap<usize, Port>) -> Vec<SockFilter> {
+    const LOAD_WORD: u16 = 0x20;
     const LOAD_HALF: u16 = 0x28;
+    const LOAD_BYTE: u16 = 0x30;
     const JUMP_EQUAL: u16 = 0x15;
     const RETURN: u16 = 0x06;
     const PACKET_TYPE: u32 = 0xffff_f004;
+    const INTERFACE: u32 = 0xffff_f008;
     const OUTGOING: u32 = 4;
-    [
+    let index = |index: &usize| u32::try_from(*index).unwrap_or_default();
+    let stranger = ports.iter().find(|(_, port)| **port == Port::Stranger);
+    let stranger = stranger.map_or(0, |(at, _)| index(at));
+    let mut filter = vec![
         SockFilter::new(LOAD_BYTE, 0, 0, PACKET_TYPE),
-        SockFilter::new(JUMP_EQUAL, 9, 0, OUTGOING),
+        SockFilter::new(JUMP_EQUAL, 0, 1, OUTGOING),
+        SockFilter::new(RETURN, 0, 0, 0),
+        SockFilter::new(LOAD_WORD, 0, 0, INTERFACE),
+    ];
+    // Each jumps behind the last of them and the return that follows it.
+    let jumps = (1..=u8::try_from(ports.len()).unwrap_or(u8::MAX)).rev();
+    filter.extend(
+        ports.keys().zip(jumps).map(|(at, jump)| SockFilter::new(JUMP_EQUAL, jump, 0, index(at))),
+    );
+    filter.extend([
+        SockFilter::new(RETURN, 0, 0, 0),
         SockFilter::new(LOAD_HALF, 0, 0, 12),
-        SockFilter::new(JUMP_EQUAL, 8, 0, 0x0806),
+        SockFilter::new(JUMP_EQUAL, 10, 0, 0x0806),
         SockFilter::new(JUMP_EQUAL, 3, 0, 0x86dd),
-        SockFilter::new(JUMP_EQUAL, 0, 5, 0x0800),
+        SockFilter::new(JUMP_EQUAL, 0, 7, 0x0800),
         SockFilter::new(LOAD_BYTE, 0, 0, 23),
-        SockFilter::new(JUMP_EQUAL, 4, 3, 112),
+        SockFilter::new(JUMP_EQUAL, 3, 5, 112),
         SockFilter::new(LOAD_BYTE, 0, 0, 20),
-        SockFilter::new(JUMP_EQUAL, 2, 0, 112),
-        SockFilter::new(JUMP_EQUAL, 1, 0, 58),
+        SockFilter::new(JUMP_EQUAL, 1, 0, 112),
+        SockFilter::new(JUMP_EQUAL, 3, 2, 58),
+        SockFilter::new(LOAD_WORD, 0, 0, INTERFACE),
+        SockFilter::new(JUMP_EQUAL, 0, 1, stranger),
         SockFilter::new(RETURN, 0, 0, 0),
         SockFilter::new(RETURN, 0, 0, u32::MAX),
-    ]
+    ]);
+    filter
 }
 
 fn receive(socket: &Socket, ports: &HashMap<usize, Port>, timeline: &Timeline) {

@@ -12,8 +12,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use lab::plan::{Job, Plan, Preset};
 use lab::scenario::Scenario;
 use lab::{
-    Event, Family, Hogs, Interval, Kind, Lab, Node, Observer, Probe, Responder, Stamp, rr_loop,
-    sleep_until,
+    Event, Family, Flood, FloodReport, Hogs, Interval, Kind, Lab, Malformed, Node, Observer, Probe,
+    Responder, Stamp, rr_loop, sleep_until,
 };
 
 /// Measures failovers in network namespaces.
@@ -86,6 +86,23 @@ enum Command {
     Hogs {
         /// How many.
         count: usize,
+        /// End after this many seconds.
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+    },
+    /// Send malformed adverts from the stranger of a lab that is up.
+    Flood {
+        #[command(flatten)]
+        name: LabName,
+        /// To the virtual router of this family.
+        #[arg(long, value_enum, default_value_t)]
+        family: Family,
+        /// What is wrong with them; all kinds in turn if none is given.
+        #[arg(long, value_enum, value_delimiter = ',')]
+        kind: Vec<Malformed>,
+        /// How many a second.
+        #[arg(long, default_value_t = 50)]
+        rate: u32,
         /// End after this many seconds.
         #[arg(long, default_value_t = 10)]
         seconds: u64,
@@ -169,6 +186,16 @@ fn main() -> anyhow::Result<()> {
         }
         Command::Hogs { count, seconds } => {
             Hogs::start(count, Duration::from_secs(seconds))?.wait();
+            Ok(())
+        }
+        Command::Flood { name, family, kind, rate, seconds } => {
+            let lab = Lab::attach(&name.lab)?;
+            let kinds = if kind.is_empty() { Malformed::ALL.to_vec() } else { kind };
+            let frames = kinds.iter().map(|kind| kind.frame(family)).collect();
+            let flood = Flood::start(&lab, frames, rate, Duration::from_secs(seconds))?;
+            let report = flood.wait()?;
+            let FloodReport { sent, refused, .. } = report;
+            println!("{sent} sent, {refused} refused, {:.0} a second", report.rate());
             Ok(())
         }
         Command::Measure(options) => measure(&options),

@@ -1,7 +1,7 @@
 //! Adverts from a virtual router MAC address (RFC 9568, 7.3): whole Ethernet frames.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use etherparse::{EtherType, Ethernet2Header};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, netdevice, socket_with, sockopt};
@@ -72,5 +72,11 @@ impl FrameSocket {
             let ether_type = frame.get(12..HEADER_LEN).and_then(|bytes| bytes.try_into().ok());
             (frame, Address::of_link(self.ifindex, ether_type.unwrap_or_default()))
         })
+    }
+}
+
+impl AsFd for FrameSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }

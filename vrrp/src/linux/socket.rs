@@ -67,6 +67,9 @@ impl AdvertSocket {
     /// [`SocketError`].
     pub fn open(ifindex: u32, family: Family, rcvbuf_bytes: usize) -> Result<Self, SocketError> {
         let socket = open_raw(ifindex, family)?;
+        if family == Family::Ipv6 {
+            step("limit the multicast groups", socket.attach_filter(&filter::no_other_groups()))?;
+        }
         // Until it was bound, the socket took packets from every interface.
         while let Ok(_) | Err(Errno::INTR) = recv(&socket, &mut [0; 1], RecvFlags::DONTWAIT) {}
 
@@ -157,11 +160,14 @@ impl AdvertSocket {
     /// Undoes [`Self::tighten`].
     ///
     /// # Errors
-    /// None that a valid socket can have.
+    /// If the kernel has no memory for the ordinary filter of IPv6; the former one stays.
     pub fn relax(&self) -> io::Result<()> {
-        match self.socket.detach_filter() {
-            Err(error) if Errno::from_io_error(&error) == Some(Errno::NOENT) => Ok(()),
-            result => result,
+        match self.family {
+            Family::Ipv4 => match self.socket.detach_filter() {
+                Err(error) if Errno::from_io_error(&error) == Some(Errno::NOENT) => Ok(()),
+                result => result,
+            },
+            Family::Ipv6 => self.socket.attach_filter(&filter::no_other_groups()),
         }
     }
 }
@@ -211,8 +217,6 @@ fn join_ipv4(socket: &Socket, ifindex: u32) -> Result<(), SocketError> {
 fn join_ipv6(socket: &Socket, ifindex: u32) -> Result<(), SocketError> {
     use nix::sys::socket::sockopt::Ipv6RecvPacketInfo;
 
-    // Refused before Linux 4.20.
-    let _ = socket.set_multicast_all_v6(false);
     step("turn multicast loops off", socket.set_multicast_loop_v6(false))?;
     step("ask for hop limits", socket.set_recv_hoplimit_v6(true))?;
     step("ask for destinations", set_flag(socket, Ipv6RecvPacketInfo, &true))?;

@@ -4,7 +4,7 @@
 #![allow(dead_code, missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(clippy::disallowed_methods)] // The kernel's time is real.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsFd;
 use std::process::Command;
 use std::sync::mpsc::{Sender, channel};
@@ -24,6 +24,11 @@ pub const HERE_IP: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 pub const THERE: &str = "there";
 pub const THERE_IP: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 pub const VIP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 10));
+/// The link-local addresses of the two ends; they have no others of IPv6.
+pub const HERE_LINK_LOCAL: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
+pub const THERE_LINK_LOCAL: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 2);
+pub const VIP_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 0x10));
+pub const VIP_LINK_LOCAL: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x10));
 pub const DEADLINE: Duration = Duration::from_secs(10);
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -77,15 +82,33 @@ pub fn namespaces() -> Option<Peer> {
     let (peer, tid) = Peer::start();
     ip("link set lo up");
     ip(&format!("link add {HERE} type veth peer name {THERE} netns {tid}"));
-    ip(&format!("address add {HERE_IP}/24 dev {HERE}"));
-    ip(&format!("link set {HERE} up"));
+    start_link(HERE, HERE_IP, HERE_LINK_LOCAL);
     peer.run(|| {
         ip("link set lo up");
-        ip(&format!("address add {THERE_IP}/24 dev {THERE}"));
-        ip(&format!("link set {THERE} up"));
+        start_link(THERE, THERE_IP, THERE_LINK_LOCAL);
     });
-    wait_until("carrier", || link(HERE).is_some_and(|link| link.carrier));
+    wait_until("carrier", || is_ready(HERE));
+    peer.run(|| wait_until("carrier", || is_ready(THERE)));
     Some(peer)
+}
+
+/// Whether adverts of both families can leave. The kernel notices a carrier some time after it is
+/// there, and then makes the IPv6 multicast route.
+pub fn is_ready(name: &str) -> bool {
+    let routes = std::fs::read_to_string("/proc/thread-self/net/ipv6_route").unwrap();
+    let multicast = format!("ff{:030} 08 ", 0);
+    link(name).is_some_and(|link| link.carrier)
+        && routes.lines().any(|route| {
+            route.starts_with(&multicast) && route.split_whitespace().last() == Some(name)
+        })
+}
+
+/// With a link-local address that is usable at once, in place of one made from the MAC address.
+fn start_link(name: &str, address: Ipv4Addr, link_local: Ipv6Addr) {
+    ip(&format!("address add {address}/24 dev {name}"));
+    ip(&format!("link set {name} addrgenmode none"));
+    ip(&format!("address add {link_local}/64 dev {name} nodad"));
+    ip(&format!("link set {name} up"));
 }
 
 /// Runs the `ip` command in the calling thread's namespace.
@@ -181,4 +204,61 @@ pub fn packet(source: Ipv4Addr, ttl: u8, options: &[u8], payload: &[u8]) -> Vec<
 /// The fixed part of an advert and one address; the checksum is of no interest here.
 pub fn advert(vrid: u8, priority: u8) -> [u8; 12] {
     [0x31, vrid, priority, 1, 0, 100, 0, 0, 10, 0, 0, 10]
+}
+
+/// A whole IPv6 packet of next header 112, traffic class CS6.
+pub fn packet_v6(source: Ipv6Addr, to: Ipv6Addr, hop_limit: u8, payload: &[u8]) -> Vec<u8> {
+    use etherparse::{IpNumber, Ipv6Header};
+    let header = Ipv6Header {
+        traffic_class: 0xc0,
+        payload_length: u16::try_from(payload.len()).unwrap(),
+        next_header: IpNumber(112),
+        hop_limit,
+        source: source.octets(),
+        destination: to.octets(),
+        ..Ipv6Header::default()
+    };
+    let mut packet = header.to_bytes().to_vec();
+    packet.extend(payload);
+    packet
+}
+
+/// Every frame that passes an interface, in or out, as pnet hands it over.
+pub struct Capture(Box<dyn pnet::datalink::DataLinkReceiver>);
+
+impl Capture {
+    pub fn open(name: &str) -> Self {
+        use pnet::datalink::{Channel, Config, NetworkInterface, channel};
+        let interface = NetworkInterface {
+            name: name.to_owned(),
+            description: String::new(),
+            index: index(name),
+            mac: None,
+            ips: Vec::new(),
+            flags: 0,
+        };
+        let config = Config {
+            promiscuous: false,
+            read_timeout: Some(DEADLINE),
+            read_buffer_size: 16 * 1024,
+            ..Config::default()
+        };
+        match channel(&interface, config).unwrap() {
+            Channel::Ethernet(_, receiver) => Self(receiver),
+            _ => panic!(),
+        }
+    }
+
+    /// The next frame that is wanted.
+    pub fn wait(&mut self, what: &str, wanted: impl Fn(&[u8]) -> bool) -> Vec<u8> {
+        let start = Instant::now();
+        while start.elapsed() < DEADLINE {
+            match self.0.next() {
+                Ok(frame) if wanted(frame) => return frame.to_vec(),
+                Ok(_) => {}
+                Err(error) => panic!("no {what}: {error}"),
+            }
+        }
+        panic!("no {what} within {DEADLINE:?}")
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::notification::Change;
+use crate::rtnetlink::Change;
 
 /// What is known of the VIP in one kernel. An address on an interface that is out of use
 /// ("protodown", as FRR's vrrpd has it in a Backup) does not count.

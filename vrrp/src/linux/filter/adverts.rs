@@ -1,4 +1,4 @@
-//! The filter of a flooded advert socket.
+//! The filters of an advert socket: for every day, and for a flood.
 
 use core::ops::Deref;
 
@@ -10,7 +10,7 @@ use super::{
     LOAD_MEMORY, LOAD_WORD, LOAD_X_HEADER_LENGTH, LOAD_X_IMMEDIATE, MOVE_TO_X, NETWORK_HEADER,
     NOTHING, RANDOM, RETURN, SHIFT_LEFT, SHIFT_RIGHT, SHIFT_RIGHT_BY_X, STORE, SUBTRACT_X, WHOLE,
 };
-use crate::wire::TTL;
+use crate::wire::{GROUP_V6, TTL};
 use crate::{Family, Vrid};
 
 /// While a socket is tightened, one in this many of the refused packets passes all the same: the
@@ -24,6 +24,7 @@ const FIXED_LEN: u32 = 8;
 // Where the fields are in the IP headers and in the message (RFC 9568, 5.2).
 const IPV4_TTL: u32 = 8;
 const IPV6_HOP_LIMIT: u32 = 7;
+const IPV6_DESTINATION: u32 = 24;
 const VRID: u32 = 1;
 const ADDRESS_COUNT: u32 = 3;
 const INTERVAL: u32 = 4;
@@ -34,7 +35,7 @@ const REFUSE: u8 = u8::MAX;
 /// The 256 VRIDs, one bit each.
 const WORDS: usize = 8;
 
-const MOST_INSTRUCTIONS: usize = 64;
+const MOST_INSTRUCTIONS: usize = 72;
 
 /// A program for [`socket2::Socket::attach_filter`], made without allocation.
 pub struct AdvertFilter {
@@ -50,14 +51,28 @@ impl Deref for AdvertFilter {
     }
 }
 
+impl From<Draft> for AdvertFilter {
+    fn from(Draft { program, length }: Draft) -> Self {
+        let program =
+            program.map(|step| SockFilter::new(step.code, step.if_true, step.if_false, step.k));
+        Self { program, length }
+    }
+}
+
 /// Passes the packets that can be adverts for one of `vrids` by all that RFC 9568, 7.1, asks but
 /// the checksum, and a sample of the others. The program sees what a raw socket does: IPv4 packets
 /// from their header on, of IPv6 packets the payload.
 pub fn adverts(family: Family, vrids: &[Vrid]) -> AdvertFilter {
-    let Draft { program, length } = draft(family, vrids);
-    let program =
-        program.map(|step| SockFilter::new(step.code, step.if_true, step.if_false, step.k));
-    AdvertFilter { program, length }
+    draft(family, vrids).into()
+}
+
+/// Passes IPv6 packets to ff02::12 and to hosts. An IPv6 raw socket gets packets to all groups
+/// that any process of the host has joined, whatever `IPV6_MULTICAST_ALL` says.
+pub fn no_other_groups() -> AdvertFilter {
+    let mut draft = Draft::new();
+    drop_other_groups(&mut draft);
+    draft.then(RETURN, WHOLE);
+    draft.into()
 }
 
 /// A program that is being written.
@@ -72,7 +87,7 @@ impl Draft {
     }
 
     fn push(&mut self, instruction: Instruction) {
-        debug_assert!(self.length < MOST_INSTRUCTIONS, "the program has 55");
+        debug_assert!(self.length < MOST_INSTRUCTIONS, "the longest program has 69");
         if let Some(place) = self.program.get_mut(self.length) {
             *place = instruction;
             self.length += 1;
@@ -116,6 +131,7 @@ pub(super) fn draft(family: Family, vrids: &[Vrid]) -> Draft {
             draft.then(LOAD_X_HEADER_LENGTH, 0);
         }
         Family::Ipv6 => {
+            drop_other_groups(&mut draft);
             draft.then(LOAD_BYTE, NETWORK_HEADER + IPV6_HOP_LIMIT);
             draft.require(JUMP_IF_EQUAL, u32::from(TTL));
             draft.then(LOAD_X_IMMEDIATE, 0);
@@ -144,6 +160,17 @@ pub(super) fn draft(family: Family, vrids: &[Vrid]) -> Draft {
     draft.place_refusal();
     refuse(&mut draft);
     draft
+}
+
+/// Drops the packet, and is no sample of it, if it is to another group than ff02::12.
+fn drop_other_groups(draft: &mut Draft) {
+    draft.then(LOAD_BYTE, NETWORK_HEADER + IPV6_DESTINATION);
+    draft.push(Instruction::jump(JUMP_IF_EQUAL, 0, 4 * 3, 0xff));
+    for (at, bytes) in (0..).step_by(4).zip(GROUP_V6.octets().as_chunks().0) {
+        draft.then(LOAD_WORD, NETWORK_HEADER + IPV6_DESTINATION + at);
+        draft.push(Instruction::jump(JUMP_IF_EQUAL, 1, 0, u32::from_be_bytes(*bytes)));
+        draft.then(RETURN, NOTHING);
+    }
 }
 
 /// Refuses the packet unless the VRID in memory is one of `vrids`: takes the word that has its bit

@@ -7,7 +7,7 @@ mod neighbours;
 #[cfg(test)]
 mod tests;
 
-pub use self::adverts::{AdvertFilter, SAMPLED_ONE_IN, adverts};
+pub use self::adverts::{AdvertFilter, SAMPLED_ONE_IN, adverts, no_other_groups};
 pub use self::neighbours::{arp_about, neighbour_discovery_about};
 
 /// The kernel's limit on the length of a program.

@@ -18,7 +18,7 @@ const HEADER: usize = 16;
 
 /// What a message says. Interfaces are told by their index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Change {
+pub(crate) enum Change {
     /// An interface has an address.
     Added(u32, IpAddr),
     /// An interface no longer has an address.
@@ -37,20 +37,20 @@ pub(super) enum Change {
 }
 
 /// Requests for all there is.
-pub(super) mod dump_request {
+pub(super) mod request {
     use super::HEADER;
 
     /// RTM_GETLINK.
-    pub(in super::super) const LINKS: u16 = 18;
+    pub(crate) const LINKS: u16 = 18;
     /// RTM_GETADDR.
-    pub(in super::super) const ADDRESSES: u16 = 22;
+    pub(crate) const ADDRESSES: u16 = 22;
     /// NLM_F_REQUEST and NLM_F_DUMP.
     const FLAGS: u16 = 0x301;
     /// The header and an empty `ifinfomsg`, which is longer than `ifaddrmsg`.
     const LENGTH: u8 = 32;
 
     /// The bytes of a request.
-    pub(in super::super) fn bytes(kind: u16) -> [u8; LENGTH as usize] {
+    pub(crate) fn bytes(kind: u16) -> [u8; LENGTH as usize] {
         let mut bytes = [0; LENGTH as usize];
         bytes[..4].copy_from_slice(&u32::from(LENGTH).to_ne_bytes());
         bytes[4..6].copy_from_slice(&kind.to_ne_bytes());
