@@ -130,3 +130,125 @@ fn target_link_layer_address(options: NdpOptionsIterator<'_>) -> Option<[u8; 6]>
         _ => None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use pnet::datalink::MacAddr;
+    use pnet::packet::Packet;
+    use pnet::packet::ethernet::{EtherTypes, EthernetPacket};
+    use pnet::packet::icmpv6::ndp::{NeighborAdvertPacket, NeighborSolicitPacket};
+    use pnet::packet::icmpv6::{Icmpv6Packet, Icmpv6Types, checksum};
+    use pnet::packet::ipv6::Ipv6Packet;
+
+    use super::*;
+
+    const MAC: [u8; 6] = [0, 0, 0x5e, 0, 2, 51];
+    const OTHER_MAC: [u8; 6] = [2, 0, 0, 0, 0, 9];
+    const SOURCE: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
+    const VIP: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0x1234, 0x5678);
+
+    fn heard(frame: &[u8]) -> Option<Heard> {
+        decode(&frame[Ethernet2Header::LEN..], OTHER_MAC)
+    }
+
+    /// Changes a byte behind the Ethernet header and makes the ICMPv6 checksum right again, where
+    /// there is still a message.
+    fn with(frame: &[u8], at: usize, byte: u8) -> Vec<u8> {
+        let mut frame = frame.to_vec();
+        frame[Ethernet2Header::LEN + at] = byte;
+        let ip = Ipv6Packet::new(&frame[Ethernet2Header::LEN..]).unwrap();
+        let Some(message) = Icmpv6Packet::new(ip.payload()) else { return frame };
+        let sum = checksum(&message, &ip.get_source(), &ip.get_destination());
+        frame[Ethernet2Header::LEN + 42..][..2].copy_from_slice(&sum.to_be_bytes());
+        frame
+    }
+
+    /// RFC 9568, 6.4.1 and 6.4.2, and RFC 4861, 4.4. Read by pnet.
+    #[test]
+    fn the_announcement_goes_to_all_nodes_with_router_and_override_set() {
+        let frame = announcement(MAC, SOURCE, VIP);
+        let ethernet = EthernetPacket::new(&frame).unwrap();
+        assert_eq!(ethernet.get_destination(), MacAddr::new(0x33, 0x33, 0, 0, 0, 1));
+        assert_eq!(ethernet.get_source(), MacAddr::from(MAC));
+        assert_eq!(ethernet.get_ethertype(), EtherTypes::Ipv6);
+        let ip = Ipv6Packet::new(ethernet.payload()).unwrap();
+        assert_eq!((ip.get_source(), ip.get_destination()), (SOURCE, ALL_NODES));
+        assert_eq!(ip.get_hop_limit(), 255);
+        assert_eq!(usize::from(ip.get_payload_length()), frame.len() - 14 - 40);
+        let icmp = Icmpv6Packet::new(ip.payload()).unwrap();
+        assert_eq!(icmp.get_icmpv6_type(), Icmpv6Types::NeighborAdvert);
+        assert_eq!(icmp.get_icmpv6_code().0, 0);
+        assert_eq!(icmp.get_checksum(), checksum(&icmp, &SOURCE, &ALL_NODES));
+        let advert = NeighborAdvertPacket::new(ip.payload()).unwrap();
+        assert_eq!(advert.get_flags(), 0b1010_0000, "R and O, not S");
+        assert_eq!(advert.get_target_addr(), VIP);
+        let options = advert.get_options();
+        assert_eq!(options.len(), 1);
+        assert_eq!((options[0].option_type.0, options[0].length), (2, 1));
+        assert_eq!(options[0].data, MAC);
+    }
+
+    /// RFC 4862, 5.4.2: from nowhere, so that nobody learns anything from it.
+    #[test]
+    fn the_probe_is_a_solicitation_from_nowhere_to_the_solicited_node_group() {
+        let frame = probe(MAC, VIP);
+        let ethernet = EthernetPacket::new(&frame).unwrap();
+        let group_mac = MacAddr::new(0x33, 0x33, 0xff, 0x34, 0x56, 0x78);
+        assert_eq!(ethernet.get_destination(), group_mac);
+        let ip = Ipv6Packet::new(ethernet.payload()).unwrap();
+        let group: Ipv6Addr = "ff02::1:ff34:5678".parse().unwrap();
+        assert_eq!((ip.get_source(), ip.get_destination()), (Ipv6Addr::UNSPECIFIED, group));
+        assert_eq!(ip.get_hop_limit(), 255);
+        let icmp = Icmpv6Packet::new(ip.payload()).unwrap();
+        assert_eq!(icmp.get_icmpv6_type(), Icmpv6Types::NeighborSolicit);
+        assert_eq!(icmp.get_checksum(), checksum(&icmp, &Ipv6Addr::UNSPECIFIED, &group));
+        let solicit = NeighborSolicitPacket::new(ip.payload()).unwrap();
+        assert_eq!(solicit.get_target_addr(), VIP);
+        assert!(solicit.get_options().is_empty(), "no source link-layer address (RFC 4861, 4.3)");
+    }
+
+    #[test]
+    fn an_advertisement_says_where_the_address_is() {
+        let address = VIP.into();
+        let frame = announcement(MAC, SOURCE, VIP);
+        assert_eq!(heard(&frame), Some(Heard { address, mac: MAC, claim: Claim::Has }));
+        // An option that is none of ours: then it is where the frame came from.
+        let unknown = heard(&with(&frame, 64, 14));
+        assert_eq!(unknown, Some(Heard { address, mac: OTHER_MAC, claim: Claim::Has }));
+        let frame = probe(MAC, VIP);
+        assert_eq!(heard(&frame), Some(Heard { address, mac: OTHER_MAC, claim: Claim::Probes }));
+    }
+
+    /// RFC 4861, 7.1.1 and 7.1.2.
+    #[test]
+    fn what_is_not_valid_or_says_nothing_is_nothing() {
+        for frame in [&announcement(MAC, SOURCE, VIP)[..], &probe(MAC, VIP)[..]] {
+            for length in Ethernet2Header::LEN..frame.len() {
+                assert_eq!(heard(&frame[..length]), None, "{length}");
+            }
+            assert!(heard(&with(frame, 7, 255)).is_some());
+            assert_eq!(heard(&with(frame, 7, 254)), None, "hop limit");
+            assert_eq!(heard(&with(frame, 6, 17)), None, "next header");
+            assert_eq!(heard(&with(frame, 41, 1)), None, "code");
+            assert_eq!(heard(&with(frame, 40, 134)), None, "type");
+            let mut wrong = frame.to_vec();
+            wrong[Ethernet2Header::LEN + 43] ^= 1;
+            assert_eq!(heard(&wrong), None, "checksum");
+        }
+        // Asked for by its address and not by duplicate address detection: no probe.
+        let asked = with(&probe(MAC, VIP), 23, 1);
+        assert_eq!(heard(&asked), None);
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic() {
+        let frame = announcement(MAC, SOURCE, VIP);
+        let packet = &frame[Ethernet2Header::LEN..];
+        for at in 0..packet.len() {
+            for byte in 0..=255 {
+                let _ = heard(&with(&frame, at, byte));
+            }
+        }
+    }
+}
