@@ -13,11 +13,13 @@ use caps::{CapSet, Capability};
 use linux_support::*;
 use vrrp::Family;
 use vrrp::config::Lease;
+use vrrp::linux::frame::{FrameSocket, advert_header};
 use vrrp::linux::monitor::{Change, Monitor};
 use vrrp::linux::neighbour::{Announcer, Listener};
 use vrrp::linux::netlink::{Netlink, Removed};
-use vrrp::linux::socket::{AdvertSocket, RecvBuf};
+use vrrp::linux::socket::{AdvertSocket, Outbound, RecvBuf};
 use vrrp::linux::{clock, confine, farewell, rt};
+use vrrp::wire::GROUP_V6;
 
 const CHILD: &str = "VRRP_TEST_CONFINED";
 
@@ -112,6 +114,29 @@ fn sockets(peer: &Peer, here: u32, there: u32) {
     socket.send(&packet(HERE_IP, 255, &[], &advert(51, 1)), group).unwrap();
     farewell::send_release(here, &packet(HERE_IP, 255, &[], &advert(51, 0)), group).unwrap();
 
+    let group = GROUP_V6.into();
+    let socket = AdvertSocket::open(here, Family::Ipv6, 1 << 20).unwrap();
+    let payload = advert(51, 1);
+    socket.tighten(&vrids).unwrap();
+    socket.relax().unwrap();
+    peer.run(move || {
+        let socket = AdvertSocket::open(there, Family::Ipv6, 65536).unwrap();
+        let packet = packet_v6(THERE_LINK_LOCAL, GROUP_V6, 255, &payload);
+        let sent = socket.send_many(&[Outbound { packet: &packet, to: group }]);
+        assert!(sent.count == 1 && sent.error.is_none(), "{sent:?}");
+    });
+    let mut buffer = RecvBuf::new();
+    let got = wait_for("advert", &socket, || {
+        socket.recv(&mut buffer).unwrap().map(|got| (got.bytes.len(), got.source()))
+    });
+    assert_eq!(got, (12, Some(THERE_LINK_LOCAL.into())));
+    let packet = packet_v6(HERE_LINK_LOCAL, GROUP_V6, 255, &advert(51, 0));
+    farewell::send_release(here, &packet, group).unwrap();
+    let mut frame = advert_header(Family::Ipv6, vrids[0]).to_vec();
+    frame.extend(packet);
+    let sent = FrameSocket::open(here).unwrap().send_many(&[&frame]);
+    assert!(sent.count == 1 && sent.error.is_none(), "{sent:?}");
+
     let timer = clock::Timer::new().unwrap();
     timer.arm(Some(clock::now() + Duration::from_millis(5))).unwrap();
     assert!(readable(&timer, DEADLINE));
@@ -121,6 +146,7 @@ fn sockets(peer: &Peer, here: u32, there: u32) {
 fn addresses(here: u32, mac: [u8; 6]) {
     let mut monitor = Monitor::open().unwrap();
     let mut netlink = Netlink::open().unwrap();
+    netlink.set_up(here, true).unwrap();
     let lease = Some(Lease::from_secs(5).unwrap());
     netlink.install(here, VIP, lease).unwrap();
     wait_for_change(
@@ -139,6 +165,16 @@ fn neighbours(peer: &Peer, here: u32, mac: [u8; 6], there: u32, peer_mac: [u8; 6
     let listener = Listener::open(here, Family::Ipv4, &[VIP]).unwrap();
     peer.run(move || Announcer::open(there, THERE, peer_mac).unwrap().announce(VIP, None).unwrap());
     let heard = wait_for("ARP", &listener, || listener.recv().unwrap());
+    assert_eq!(heard.mac, peer_mac);
+
+    let mut announcer = Announcer::open(here, HERE, mac).unwrap();
+    announcer.announce(VIP_V6, Some(HERE_LINK_LOCAL)).unwrap();
+    announcer.probe(VIP_V6).unwrap();
+    let listener = Listener::open(here, Family::Ipv6, &[VIP_V6]).unwrap();
+    peer.run(move || {
+        Announcer::open(there, THERE, peer_mac).unwrap().announce(VIP_V6, None).unwrap();
+    });
+    let heard = wait_for("neighbour discovery", &listener, || listener.recv().unwrap());
     assert_eq!(heard.mac, peer_mac);
 }
 

@@ -7,9 +7,9 @@ mod linux_support;
 use std::time::Instant;
 
 use linux_support::*;
-use vrrp::linux::interface::LinkInfo;
+use vrrp::linux::interface::{LinkInfo, LinkKind};
 use vrrp::linux::monitor::{Change, Monitor};
-use vrrp::linux::netlink::Netlink;
+use vrrp::linux::netlink::{Netlink, NetlinkError};
 
 fn expect_link(monitor: &mut Monitor, what: &str, wanted: impl Fn(&LinkInfo) -> bool) {
     wait_for_change(monitor, what, |change| matches!(change, Change::Link(link) if wanted(link)));
@@ -23,6 +23,72 @@ fn links_are_listed() {
     assert!(here.up && here.carrier);
     assert_eq!((here.mtu, here.mac), (1400, Some([2, 0, 0, 0, 0, 7])));
     assert!(link("lo").unwrap().index > 0);
+}
+
+/// How the keeper finds a virtual router's interface.
+#[test]
+fn a_macvlan_and_what_is_below_it_are_listed() {
+    let Some(_peer) = namespaces() else { return };
+    let mut monitor = Monitor::open().unwrap();
+    ip("link add link here name vrrp4 address 00:00:5e:00:01:33 type macvlan mode bridge");
+    let here = index(HERE);
+    let is_it = |link: &LinkInfo| {
+        link.kind == LinkKind::Macvlan
+            && link.lower == Some(here)
+            && link.mac == Some([0, 0, 0x5e, 0, 1, 0x33])
+            && !link.up
+    };
+    expect_link(&mut monitor, "the macvlan", is_it);
+    assert!(is_it(&link("vrrp4").unwrap()));
+    let here = link(HERE).unwrap();
+    // A veth's other end is in another namespace.
+    assert_eq!((here.kind, here.lower), (LinkKind::Other, None));
+}
+
+#[test]
+fn an_interface_is_set_up_and_down() {
+    let Some(_peer) = namespaces() else { return };
+    ip("link add link here name vrrp6 address 00:00:5e:00:02:33 type macvlan mode bridge");
+    ip("link set vrrp6 addrgenmode none");
+    let (mut netlink, vrrp) = (Netlink::open().unwrap(), index("vrrp6"));
+    let mut monitor = Monitor::open().unwrap();
+    for up in [true, true, false, false, true] {
+        netlink.set_up(vrrp, up).unwrap();
+        assert_eq!(link("vrrp6").unwrap().up, up);
+    }
+    expect_link(&mut monitor, "up", |link| link.index == vrrp && link.up && link.carrier);
+    assert!(link(HERE).unwrap().up);
+    assert_eq!(netlink.set_up(9999, true), Err(NetlinkError::NoDevice));
+    let mut samples = Vec::new();
+    for up in [false, true].repeat(50) {
+        let start = Instant::now();
+        netlink.set_up(vrrp, up).unwrap();
+        samples.push(start.elapsed());
+    }
+    eprintln!("macvlan down or up: {}", figures(samples));
+}
+
+/// RFC 4862, 5.4: an address is usable once duplicate address detection is over and has not failed.
+#[test]
+fn an_addresss_duplicate_detection_is_told() {
+    let Some(peer) = namespaces() else { return };
+    peer.run(|| ip("address add fd00::8/64 dev there nodad"));
+    let mut monitor = Monitor::open().unwrap();
+    let added = |address: &'static str, usable: bool| {
+        move |change: &Change| {
+            matches!(change, Change::AddressAdded(info)
+                if info.address.to_string() == address && info.usable == usable)
+        }
+    };
+    ip("address add fd00::7/64 dev here");
+    wait_for_change(&mut monitor, "tentative", added("fd00::7", false));
+    wait_for_change(&mut monitor, "usable", added("fd00::7", true));
+    ip("address add fd00::8/64 dev here");
+    wait_for_change(&mut monitor, "tentative", added("fd00::8", false));
+    wait_until("failure", || ip("address show dev here to fd00::8").contains("dadfailed"));
+    let addresses = Netlink::open().unwrap().addresses(Some(index(HERE))).unwrap();
+    let duplicate = addresses.iter().find(|info| info.address.to_string() == "fd00::8");
+    assert!(!duplicate.unwrap().usable);
 }
 
 #[test]

@@ -253,14 +253,53 @@ mod tests {
         assert_eq!(decode_address(&address_message(0x281, 0)), Some(other));
     }
 
+    /// RFC 4862, 5.4: under duplicate address detection, or after it has failed.
+    #[test]
+    fn an_address_that_may_be_anothers_is_not_usable() {
+        for (flags, usable) in [(0x280, true), (0x2c0, false), (0x288, false), (0x284, true)] {
+            let info = decode_address(&address_message(flags, 0));
+            assert_eq!(info.map(|info| info.usable), Some(usable), "{flags:#x}");
+        }
+    }
+
+    /// RTM_NEWLINK of a macvlan with index 7 above the interface with index 3; nested attributes
+    /// may say that they are.
+    fn link_message(nested: u16, elsewhere: bool) -> Vec<u8> {
+        let mut bytes = vec![0; 16];
+        bytes[4] = 7;
+        bytes.extend([8, 0, 5, 0, 3, 0, 0, 0]);
+        bytes.extend([16, 0]);
+        bytes.extend((18 | nested).to_ne_bytes());
+        bytes.extend([12, 0, 1, 0]);
+        bytes.extend(b"macvlan\0");
+        if elsewhere {
+            bytes.extend([8, 0, 37, 0, 0, 0, 0, 0]);
+        }
+        bytes
+    }
+
+    #[test]
+    fn the_interface_below_and_the_kind_are_read() {
+        for nested in [0, 0x8000] {
+            let link = decode_link(&link_message(nested, false));
+            let link = link.map(|link| (link.index, link.lower, link.kind));
+            assert_eq!(link, Some((7, Some(3), LinkKind::Macvlan)));
+            // Index 3 of another network namespace.
+            let link = decode_link(&link_message(nested, true));
+            assert_eq!(link.map(|link| link.lower), Some(None));
+        }
+    }
+
     #[test]
     fn a_cut_off_message_never_panics() {
-        let message = address_message(0x280, ADDRESS_PROTOCOL);
-        for length in 0..message.len() {
-            let _ = decode_address(&message[..length]);
-            let _ = decode_link(&message[..length]);
-            let _ = Message::first(&message[..length]);
+        for message in [address_message(0x280, ADDRESS_PROTOCOL), link_message(0x8000, true)] {
+            for length in 0..message.len() {
+                let _ = decode_address(&message[..length]);
+                let _ = decode_link(&message[..length]);
+                let _ = Message::first(&message[..length]);
+            }
         }
+        let message = address_message(0x280, ADDRESS_PROTOCOL);
         assert_eq!(decode_address(&message[..8]), None);
     }
 

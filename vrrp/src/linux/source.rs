@@ -56,7 +56,7 @@ fn link_local<'a>(candidates: impl Iterator<Item = &'a AddressInfo>) -> Option<I
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use core::net::Ipv4Addr;
+    use core::net::{Ipv4Addr, Ipv6Addr};
 
     use super::*;
 
@@ -123,8 +123,73 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv6_address_is_never_the_source() {
+    fn an_ipv6_address_is_never_the_source_of_ipv4() {
         let ipv6 = on_7("fd00::11".parse().unwrap());
         assert_eq!(choose(&[ipv6]), None);
+    }
+
+    /// RFC 9568, 5.1.2.1.
+    #[test]
+    fn the_source_of_ipv6_is_a_link_local_address() {
+        assert_eq!(choose_v6(&[on_7(ip(11)), global(1), link_local(5)]), Some(LINK_LOCAL_5));
+        assert_eq!(choose_v6(&[on_7(ip(11)), global(1)]), None);
+        // Whatever the order in which the kernel has them.
+        assert_eq!(choose_v6(&[link_local(7), link_local(5)]), Some(LINK_LOCAL_5));
+        assert_eq!(choose_v6(&[link_local(5), link_local(7)]), Some(LINK_LOCAL_5));
+        let other = AddressInfo { ifindex: 8, ..link_local(5) };
+        assert_eq!(choose_v6(&[other]), None);
+    }
+
+    #[test]
+    fn an_address_under_or_after_failed_duplicate_detection_is_never_the_source() {
+        let tentative = AddressInfo { usable: false, ..link_local(5) };
+        assert_eq!(choose_v6(&[tentative]), None);
+        assert_eq!(choose_v6(&[tentative, link_local(7)]), Some(link_local(7).address));
+    }
+
+    /// RFC 9568, 7.4: also the virtual link-local address.
+    #[test]
+    fn a_virtual_ipv6_address_is_never_the_source() {
+        assert_eq!(choose_v6(&[link_local(1)]), None);
+        let ours = AddressInfo { ours: true, ..link_local(2) };
+        assert_eq!(choose_v6(&[ours]), None);
+        assert_eq!(choose_v6(&[link_local(1), ours, link_local(5)]), Some(LINK_LOCAL_5));
+    }
+
+    /// RFC 9568, 6.1: its addresses are the interface's own.
+    #[test]
+    fn an_owners_address_is_the_source_where_there_is_no_other() {
+        let owner = |addresses: &[AddressInfo], owned: &[IpAddr]| {
+            choose_source(addresses, 7, Family::of(owned[0]), &[VIP, VIP_V6], owned)
+        };
+        assert_eq!(owner(&[on_7(VIP)], &[VIP]), Some(VIP));
+        assert_eq!(owner(&[on_7(VIP), on_7(ip(11))], &[VIP]), Some(ip(11)));
+        let secondary = AddressInfo { secondary: true, ..on_7(VIP) };
+        assert_eq!(owner(&[secondary], &[VIP]), Some(VIP));
+        assert_eq!(owner(&[on_7(VIP)], &[ip(101)]), None);
+        // What mainstay installed goes when the router is Active no more.
+        let ours = AddressInfo { ours: true, ..on_7(VIP) };
+        assert_eq!(owner(&[ours], &[VIP]), None);
+
+        let owned = [global(1).address, VIP_V6];
+        assert_eq!(owner(&[global(1), link_local(1)], &owned), Some(VIP_V6));
+        assert_eq!(owner(&[global(1)], &owned), None);
+        assert_eq!(owner(&[link_local(1), link_local(5)], &owned), Some(LINK_LOCAL_5));
+    }
+
+    const VIP_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1));
+    const LINK_LOCAL_5: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 5));
+
+    fn choose_v6(addresses: &[AddressInfo]) -> Option<IpAddr> {
+        choose_source(addresses, 7, Family::Ipv6, &[VIP, VIP_V6], &[])
+    }
+
+    fn link_local(last: u16) -> AddressInfo {
+        let address = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, last);
+        AddressInfo { scope: Scope::Link, ..on_7(address.into()) }
+    }
+
+    fn global(last: u16) -> AddressInfo {
+        on_7(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, last).into())
     }
 }
