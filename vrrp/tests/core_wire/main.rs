@@ -7,6 +7,7 @@
 
 mod mutation;
 mod oracle;
+mod repair;
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -180,14 +181,15 @@ fn mutate(family: Family) {
     let mut rng = Rng::new(seed);
     let mut accepted = 0_u64;
     let mut dropped = [0_u64; DropReason::ALL.len()];
-    for _ in 0..packets {
+    while accepted + dropped.iter().sum::<u64>() < packets {
         let packet = mutation::packet(&mut rng, family);
         let seen = match family {
             Family::Ipv4 => oracle::check_ipv4(&packet),
-            Family::Ipv6 => match mutation::parts(family, &packet) {
+            Family::Ipv6 => match repair::parts(family, &packet) {
                 Some((IpAddr::V6(source), IpAddr::V6(destination), message)) => {
                     oracle::check_ipv6(source, destination, packet[7], message)
                 }
+                // Not even a header is left, which a raw socket would not deliver.
                 _ => continue,
             },
         };
