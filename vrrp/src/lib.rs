@@ -5,11 +5,12 @@
 //! * the protocol core ([`time`], [`wire`], [`router`], [`announce`]): no clock, no socket, no
 //!   allocation once running. Time is an argument, effects are returned.
 //! * [`linux`]: the process that runs the core on raw sockets and netlink. Its messages to the
-//!   daemon are in [`proto`].
+//!   daemon are in [`proto`]. Without the feature `linux` the core stands alone.
 #![deny(unsafe_code)]
 
 pub mod announce;
 pub mod config;
+#[cfg(feature = "linux")]
 pub mod linux;
 pub mod proto;
 pub mod router;
