@@ -103,7 +103,8 @@ pub struct Install {
     pub ifindex: u32,
     /// The virtual address.
     pub address: IpAddr,
-    /// How long the kernel keeps it; `None` for ever.
+    /// How long the kernel keeps it at most, unless it is renewed; `None` for ever. One of 1 or 2 s
+    /// may last a second longer.
     pub lease: Option<Lease>,
 }
 

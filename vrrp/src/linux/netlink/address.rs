@@ -53,7 +53,7 @@ fn installation(install: &Install, label: Option<String>) -> AddressMessage {
         }
     }
     let mut lifetime = CacheInfo::default();
-    lifetime.ifa_valid = install.lease.map_or(FOREVER, Lease::as_secs);
+    lifetime.ifa_valid = install.lease.map_or(FOREVER, valid_seconds);
     // Deprecated from the start: IPv6 sources, and programs that look for the node's address.
     lifetime.ifa_preferred = 0;
     message.attributes = vec![
@@ -65,6 +65,17 @@ fn installation(install: &Install, label: Option<String>) -> AddressMessage {
     ];
     message.attributes.extend(label.map(AddressAttribute::Label));
     message
+}
+
+/// How long the kernel is asked to keep an address. It looks for those that have run out no sooner
+/// than a second after it last looked, and it looks whenever anybody adds or renews an address of
+/// the family: the end comes up to a second late. Of a lease of 1 or 2 s that second cannot be
+/// taken off, for the address has to outlive the time to the next refresh.
+fn valid_seconds(lease: Lease) -> u32 {
+    match lease.as_secs() {
+        short @ ..3 => short,
+        seconds => seconds - 1,
+    }
 }
 
 /// `eno1:vip`, cut to the kernel's 15 bytes. A host address stands before the node's in the
@@ -104,4 +115,20 @@ pub(in crate::linux) fn exact_removal(info: &AddressInfo) -> AddressMessage {
     message.header.prefix_len = info.prefix_len;
     message.attributes.push(AddressAttribute::Address(info.address));
     message
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// Never more than the lease, and more than the third of it after which it is refreshed.
+    #[test]
+    fn the_kernel_is_asked_for_a_second_less_where_there_is_one_to_spare() {
+        for (lease, asked) in [(1, 1), (2, 2), (3, 2), (4, 3), (60, 59), (u32::MAX, u32::MAX - 1)] {
+            let lease = Lease::from_secs(lease).unwrap();
+            assert_eq!(valid_seconds(lease), asked);
+            assert!(lease.refresh_interval().as_secs() < u64::from(asked));
+        }
+    }
 }
