@@ -39,6 +39,7 @@ Daemons (NODE is m1.. or all)
   kill NODE [PART]           SIGKILL      PART: --parent | --child | --both (default)
   freeze NODE [PART]         SIGSTOP
   thaw NODE [PART]           SIGCONT
+  versions                   of mainstay and of the others that are installed
   pids NODE                  print: parent PID child PID (- where there is none)
 
 Links
@@ -205,9 +206,21 @@ lab_down() {
   [[ ! -f $RUN/nodes ]] || kill_daemons
   # By name, so that also what a lost run directory no longer knows goes.
   ip netns list | while read -r name _; do
-    [[ $name =~ ^"$LAB"-(bridge|client|stranger|m[0-9]+)$ ]] && ip netns delete "$name"
+    [[ $name =~ ^"$LAB"-(bridge|client|stranger|m[0-9]+)$ ]] || continue
+    kill_strays "$name"
+    ip netns delete "$name"
   done || true
   rm -rf "$RUN"
+}
+
+# The daemons of a namespace that nobody has recorded: whoever started them was interrupted.
+kill_strays() {
+  local pid
+  for pid in $(ip netns pids "$1"); do
+    case $(cat "/proc/$pid/comm" 2>/dev/null) in
+      mainstay | keepalived | zebra | vrrpd) kill -KILL "$pid" 2>/dev/null || true ;;
+    esac
+  done
 }
 
 lab_status() {
@@ -294,6 +307,7 @@ case $verb in
   freeze) daemon_signal STOP "$@" ;;
   thaw) daemon_signal CONT "$@" ;;
   nodes) need_up; nodes ;;
+  versions) daemon_versions ;;
   pids) need_node "${1:-}"; pids_of "$1" ;;
   cut) link_cut "$@" ;;
   oneway) link_oneway "$@" ;;

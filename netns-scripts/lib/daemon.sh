@@ -11,6 +11,15 @@ mainstay_binary() {
   command -v mainstay || die "no mainstay binary: cargo build --release, or set MAINSTAY_BIN"
 }
 
+# One a line, mainstay first.
+daemon_versions() {
+  local binary
+  binary=$(mainstay_binary)
+  "$binary" --version
+  ! command -v keepalived >/dev/null || keepalived --version 2>&1 | sed -n 's/^Keepalived v\([^ ]*\).*/keepalived \1/p'
+  [[ ! -x $FRR/vrrpd ]] || "$FRR/vrrpd" --version | sed -n 's/^vrrpd version \([^ ]*\).*/FRR \1/p'
+}
+
 daemon_start() {
   local nodes node daemon=mainstay interval=1s preempt=default lease=3s binary=""
   local families=4 routers=1 links=1 mac="" transport=multicast checksum=auto priorities=""

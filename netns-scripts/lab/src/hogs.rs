@@ -11,7 +11,7 @@ pub struct Hogs(Vec<Child>);
 
 impl Hogs {
     /// Starts `count` busy loops, each in a session of its own, so that the scheduler's
-    /// per-session groups do not count them as one.
+    /// per-session groups do not count them as one. They end with the thread that starts them.
     ///
     /// # Errors
     /// If one cannot be started.
@@ -20,7 +20,8 @@ impl Hogs {
         let mut hogs = Self(Vec::new());
         for _ in 0..count {
             let hog = Command::new("setsid")
-                .args(["timeout", &seconds, "sh", "-c", "while :; do :; done"])
+                .args(["setpriv", "--pdeathsig", "TERM", "timeout", &seconds])
+                .args(["sh", "-c", "while :; do :; done"])
                 .stdin(Stdio::null())
                 .spawn()
                 .map_err(LabError::instrument("starting a CPU hog"))?;

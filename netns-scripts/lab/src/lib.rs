@@ -17,6 +17,7 @@ mod flood;
 mod frame;
 mod hogs;
 mod holdings;
+mod host;
 pub mod inject;
 mod netns;
 mod node;
@@ -49,6 +50,7 @@ pub use frame::{
 };
 pub use hogs::Hogs;
 pub use holdings::Holdings;
+pub use host::Host;
 pub use netns::within;
 pub use node::{BEYOND, CLIENT, Family, Node, Port, VIP, VIP6, VIP6_LINK_LOCAL, VRID};
 pub use observer::Observer;

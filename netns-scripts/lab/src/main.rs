@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -10,10 +11,10 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand, ValueEnum};
 use lab::plan::{Job, Plan, Preset};
-use lab::scenario::Scenario;
+use lab::scenario::{Scenario, Section, Setup};
 use lab::{
-    Event, Family, Flood, FloodReport, Hogs, Interval, Kind, Lab, Malformed, Node, Observer, Probe,
-    Responder, Stamp, rr_loop, sleep_until,
+    Event, Family, Flood, FloodReport, Hogs, Host, Interval, Kind, Lab, Malformed, Node, Observer,
+    Probe, Responder, Stamp, rr_loop, sleep_until,
 };
 
 /// Measures failovers in network namespaces.
@@ -122,24 +123,42 @@ struct Measure {
     /// A ready-made list of scenarios, intervals and runs.
     #[arg(long, value_enum, default_value_t = Preset::Full)]
     plan: Preset,
+    /// Only these parts of the plan.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Section>,
     /// Only these scenarios.
     #[arg(long, value_enum, value_delimiter = ',')]
     scenario: Vec<Scenario>,
     /// At these intervals, such as 1s, 100ms, 10ms, instead of the plan's.
     #[arg(long, value_delimiter = ',')]
     interval: Vec<Interval>,
+    /// With virtual routers of these families, instead of the plan's.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    family: Vec<Family>,
+    /// With the virtual MAC, instead of as planned.
+    #[arg(long)]
+    virtual_mac: bool,
     /// Runs of each, instead of the plan's.
     #[arg(long)]
     runs: Option<u32>,
     /// How long CPU hogs run, instead of the plan's.
     #[arg(long)]
     hog_seconds: Option<u32>,
+    /// How long a flood lasts, instead of the plan's.
+    #[arg(long)]
+    flood_seconds: Option<u32>,
     /// The mainstay to run; else MAINSTAY_BIN, target/release or target/debug.
     #[arg(long)]
     mainstay: Option<PathBuf>,
     /// What to print.
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
+    /// Put the tables into this Markdown document too, between its marks.
+    #[arg(long)]
+    document: Option<PathBuf>,
+    /// From which commit mainstay was built, for the document.
+    #[arg(long)]
+    commit: Option<String>,
     /// Exit with 1 if mainstay misses what is wanted.
     #[arg(long)]
     check: bool,
@@ -268,16 +287,14 @@ fn probe(
 fn measure(options: &Measure) -> anyhow::Result<()> {
     let plan = plan(options)?;
     let terminal = io::stderr().is_terminal();
-    let lab = Lab::up(&options.lab, 3)?;
-    let report = plan.run(&lab, |doing| {
+    let report = plan.run(&options.lab, |doing| {
         // On a terminal one line that changes.
         if terminal {
             eprint!("\r\x1b[K{doing}");
         } else {
             eprintln!("{doing}");
         }
-    });
-    drop(lab);
+    })?;
     if terminal {
         eprint!("\r\x1b[K");
     }
@@ -286,6 +303,11 @@ fn measure(options: &Measure) -> anyhow::Result<()> {
         Output::Table => print!("{}", report.table(colour)),
         Output::Json => println!("{}", serde_json::to_string_pretty(&report)?),
     }
+    if let Some(path) = &options.document {
+        let host = Host::this(&plan.daemons, options.commit.as_deref())?;
+        let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        fs::write(path, report.write_into(&text, &host)?)?;
+    }
     if options.check && !report.is_met() {
         bail!("not all is as wanted");
     }
@@ -293,12 +315,26 @@ fn measure(options: &Measure) -> anyhow::Result<()> {
 }
 
 fn plan(options: &Measure) -> anyhow::Result<Plan> {
-    let (mut jobs, hog_seconds) = options.plan.jobs();
+    let mut jobs = options.plan.jobs();
+    if !options.only.is_empty() {
+        jobs.retain(|job| options.only.contains(&job.scenario.section()));
+    }
     if !options.scenario.is_empty() {
         jobs.retain(|job| options.scenario.contains(&job.scenario));
     }
+    if !options.family.is_empty() || options.virtual_mac {
+        jobs.dedup_by_key(|job| (job.scenario, job.interval));
+        let families =
+            if options.family.is_empty() { &[Family::Ipv4][..] } else { &options.family[..] };
+        let of_each = |job: &Job| {
+            let job = *job;
+            let setup = |&family| Setup { family, virtual_mac: options.virtual_mac };
+            families.iter().map(setup).map(move |setup| Job { setup, ..job }).collect::<Vec<_>>()
+        };
+        jobs = jobs.iter().flat_map(of_each).collect();
+    }
     if !options.interval.is_empty() {
-        jobs.dedup_by_key(|job| job.scenario);
+        jobs.dedup_by_key(|job| (job.scenario, job.setup));
         let at = |job: &Job| {
             let job = *job;
             options
@@ -317,7 +353,8 @@ fn plan(options: &Measure) -> anyhow::Result<Plan> {
     }
     Ok(Plan {
         jobs,
-        hog_seconds: options.hog_seconds.unwrap_or(hog_seconds),
+        hog_seconds: options.hog_seconds.unwrap_or(options.plan.hog_seconds()),
+        flood_seconds: options.flood_seconds.unwrap_or(options.plan.flood_seconds()),
         daemons: match options.daemon {
             Which::Mainstay => vec![Kind::Mainstay],
             Which::Keepalived => vec![Kind::Keepalived],

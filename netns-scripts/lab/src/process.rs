@@ -39,6 +39,14 @@ impl Pids {
         }
     }
 
+    /// The VRRP process.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn vrrp(&self) -> Result<Pid, LabError> {
+        self.child.ok_or_else(|| LabError::Invalid("the VRRP process does not run".into()))
+    }
+
     /// Signals a part of the daemon and returns the moment before.
     ///
     /// # Errors

@@ -1,11 +1,13 @@
 //! The table: what was measured, the daemons side by side, against what is wanted.
 
+mod document;
+
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::scenario::{Bar, Metric, Reading, Scenario};
+use crate::scenario::{Bar, Metric, Reading, Scenario, Section, Setup};
 use crate::stats::Stats;
 use crate::{Interval, Kind};
 
@@ -23,6 +25,8 @@ pub struct Report {
 pub struct JobReport {
     /// What happened.
     pub scenario: Scenario,
+    /// To which kind of virtual router.
+    pub setup: Setup,
     /// The daemons' Advertisement_Interval.
     pub interval: Interval,
     /// How good the machine itself was meanwhile.
@@ -77,7 +81,7 @@ pub enum Verdict {
     None,
     /// As wanted.
     Met,
-    /// The median is as wanted, the greatest is beyond it.
+    /// The median is as wanted, the worst is not.
     MedianMet,
     /// Not as wanted.
     Missed,
@@ -108,9 +112,16 @@ impl Report {
     }
 }
 
+impl Report {
+    /// The jobs of one section.
+    pub fn section(&self, section: Section) -> impl Iterator<Item = &JobReport> {
+        self.jobs.iter().filter(move |job| job.scenario.section() == section)
+    }
+}
+
 impl JobReport {
     fn write(&self, text: &mut String, colour: bool) {
-        let title = format!("{}, {} adverts", self.scenario, self.interval);
+        let title = format!("{}, {}, {} adverts", self.scenario, self.setup, self.interval);
         let cells = self.rows.iter().map(|row| &row.cells).max_by_key(|cells| cells.len());
         let headings: Vec<String> =
             cells.into_iter().flatten().map(|cell| format!("{:>26}", cell.heading())).collect();
@@ -151,27 +162,37 @@ impl Row {
             return Verdict::None;
         };
         let Stats { median, min, max, .. } = cell.stats;
-        let (limit, figure, floor) = match self.metric.bar {
+        let met = match self.metric.bar {
             Bar::None => return Verdict::None,
-            Bar::Median(limit) => (limit, median, f64::NEG_INFINITY),
-            Bar::MedianNeverNegative(limit) => (limit, median, 0.0),
-            Bar::Every(limit) => (limit, max, f64::NEG_INFINITY),
+            Bar::Median(limit) => (median <= limit, max <= limit),
+            Bar::MedianNeverNegative(limit) => (median <= limit && min >= 0.0, max <= limit),
+            Bar::Every(limit) => (max <= limit, true),
+            Bar::AtLeast(limit) => (median >= limit, min >= limit),
+            Bar::Share(share) => {
+                let other = self.cells.iter().find(|cell| cell.daemon == Kind::Keepalived);
+                let Some(other) = other else { return Verdict::None };
+                (median <= share * other.stats.median, max <= share * other.stats.min)
+            }
         };
-        match () {
-            () if cell.at_least || figure > limit || min < floor => Verdict::Missed,
-            () if max > limit => Verdict::MedianMet,
-            () => Verdict::Met,
+        match met {
+            _ if cell.at_least => Verdict::Missed,
+            (true, true) => Verdict::Met,
+            (true, false) => Verdict::MedianMet,
+            (false, _) => Verdict::Missed,
         }
     }
 
+    fn label(&self) -> String {
+        let Metric { name, unit, .. } = self.metric;
+        if unit.is_empty() { (*name).to_owned() } else { format!("{name}, {unit}") }
+    }
+
     fn line(&self, colour: bool) -> String {
-        let Metric { name, unit, bar } = self.metric;
-        let separator = if unit.is_empty() { "" } else { ", " };
-        let label = format!("{name}{separator}{unit}");
+        let label = self.label();
         let cells: Vec<String> =
             self.cells.iter().map(|cell| format!("{:>26}", cell.text())).collect();
         let verdict = self.verdict().text(colour);
-        format!("  {label:<46} {} {:>9}  {verdict}", cells.join(" "), wanted(*bar))
+        format!("  {label:<46} {} {:>9}  {verdict}", cells.join(" "), wanted(self.metric.bar))
     }
 }
 
@@ -197,7 +218,7 @@ impl Verdict {
         let (text, code) = match self {
             Self::None => return String::new(),
             Self::Met => ("ok", 32),
-            Self::MedianMet => ("ok, not the greatest", 33),
+            Self::MedianMet => ("ok, not the worst", 33),
             Self::Missed => ("MISSED", 31),
         };
         if colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
@@ -220,6 +241,8 @@ fn wanted(bar: Bar) -> String {
         Bar::Median(limit) | Bar::Every(limit) if limit == 0.0 => "0".into(),
         Bar::Median(limit) | Bar::Every(limit) => format!("<= {limit}"),
         Bar::MedianNeverNegative(limit) => format!("0..{limit}"),
+        Bar::AtLeast(limit) => format!(">= {limit}"),
+        Bar::Share(share) => format!("<= x/{}", figure((1.0 / share).round())),
     }
 }
 
@@ -247,15 +270,32 @@ mod tests {
     }
 
     #[test]
+    fn a_share_is_judged_beside_keepalived_only() {
+        static COST: Metric = Metric { name: "cost", unit: "us", bar: Bar::Share(0.5) };
+        let mut rows = Vec::new();
+        let column = |value| Column { readings: vec![COST.is(value)], failures: Vec::new() };
+        Row::join(&mut rows, Kind::Mainstay, &column(5.0));
+        assert_eq!(rows[0].verdict(), Verdict::None);
+        let mut worse = Vec::new();
+        Row::join(&mut worse, Kind::Mainstay, &column(5.1));
+        Row::join(&mut worse, Kind::Keepalived, &column(10.0));
+        assert_eq!(worse[0].verdict(), Verdict::Missed);
+        Row::join(&mut rows, Kind::Keepalived, &column(10.0));
+        assert_eq!(rows[0].verdict(), Verdict::Met);
+        assert!(rows[0].line(false).contains("<= x/2"));
+    }
+
+    #[test]
     fn the_table_shows_median_and_extremes() {
         let job = JobReport {
             scenario: Scenario::NodeDeath,
+            setup: Setup::default(),
             interval: Interval::from_millis(100),
             machine: None,
             rows: vec![row(&[0.1, 0.15, 12.34])],
         };
         let table = Report { jobs: vec![job], failures: Vec::new() }.table(false);
         assert!(table.contains("0.15 [0.10 .. 12.3]"), "{table}");
-        assert!(table.contains("node death, 100ms adverts"), "{table}");
+        assert!(table.contains("node death, IPv4, 100ms adverts"), "{table}");
     }
 }

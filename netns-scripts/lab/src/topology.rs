@@ -53,6 +53,15 @@ impl Lab {
         Ok(lab)
     }
 
+    /// The daemons there are, mainstay first, as "keepalived 2.2.7".
+    ///
+    /// # Errors
+    /// If there is no mainstay.
+    pub fn versions() -> Result<Vec<String>, LabError> {
+        let none = Self { name: "lab".into(), nodes: Vec::new(), script: script(), ours: false };
+        Ok(none.run(&["versions"])?.lines().map(str::to_owned).collect())
+    }
+
     /// The lab's name.
     pub fn name(&self) -> &str {
         &self.name

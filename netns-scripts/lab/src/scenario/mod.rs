@@ -1,6 +1,8 @@
-//! The failovers that are measured. Each begins and ends with a lab that is whole.
+//! What is measured. Each begins and ends with a lab that is whole.
 
+mod cost;
 mod death;
+mod flood;
 mod hogs;
 mod killed;
 mod partition;
@@ -12,9 +14,9 @@ use std::fmt;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::{Bench, LabError};
+use crate::{Bench, Daemon, Family, Lab, LabError};
 
-/// A kind of trouble.
+/// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scenario {
@@ -38,8 +40,80 @@ pub enum Scenario {
     VipDeleted,
     /// Which source addresses the Active's kernel chooses.
     SourceAddress,
+    /// One virtual router, in peace.
+    Cost,
+    /// 255 virtual routers, in peace.
+    ManyCost,
+    /// 255 virtual routers on each of 16 links, in peace; then links are cut.
+    Scale,
     /// Two CPU hogs for each core.
     Hogs,
+    /// 50 malformed adverts a second.
+    SlowFlood,
+    /// 80,000 malformed adverts a second.
+    FastFlood,
+}
+
+/// The parts of the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Section {
+    /// Something dies, and another takes over or nobody notices.
+    Failover,
+    /// CPU and memory, with few and with many virtual routers.
+    Cost,
+    /// Adverts on time while others want the CPU.
+    Jitter,
+    /// Malformed adverts.
+    Flood,
+}
+
+/// Of which kind the virtual routers are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Setup {
+    /// Their family.
+    pub family: Family,
+    /// Whether they use the virtual MAC.
+    pub virtual_mac: bool,
+}
+
+impl fmt::Display for Setup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mac = if self.virtual_mac { ", virtual MAC" } else { "" };
+        write!(f, "{}{mac}", self.family)
+    }
+}
+
+/// A lab's size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// How many routers.
+    pub routers: u8,
+    /// How many links between them.
+    pub links: u8,
+}
+
+/// What differs between two runs of one scenario.
+#[derive(Clone, Copy, Debug)]
+pub struct Run {
+    /// Counts from 0.
+    pub number: u32,
+    /// How long the hogs run, in seconds.
+    pub hog_seconds: u32,
+    /// How long a flood lasts, in seconds.
+    pub flood_seconds: u32,
+}
+
+/// What a scenario gives.
+type Measured = Result<Vec<Reading>, LabError>;
+
+/// How a scenario is run.
+pub(crate) enum Way {
+    /// Run by run, with all instruments.
+    Watched(fn(&Bench, Run) -> Measured),
+    /// All runs at a time, each told of when it begins, with nothing that costs the machine
+    /// anything.
+    Calm(fn(&Lab, &Daemon, u32, &mut dyn FnMut(u32)) -> Measured),
 }
 
 impl fmt::Display for Scenario {
@@ -55,60 +129,87 @@ impl fmt::Display for Scenario {
             Self::Partition => "partition and heal",
             Self::VipDeleted => "VIP deleted by hand",
             Self::SourceAddress => "source addresses",
+            Self::Cost => "1 virtual router",
+            Self::ManyCost => "255 virtual routers",
+            Self::Scale => "4,080 virtual routers on 16 links",
             Self::Hogs => "two CPU hogs per core",
+            Self::SlowFlood => "50 malformed adverts a second",
+            Self::FastFlood => "80,000 malformed adverts a second",
         })
     }
 }
 
-/// What differs between two runs of one scenario.
-#[derive(Clone, Copy, Debug)]
-pub struct Run {
-    /// Counts from 0.
-    pub number: u32,
-    /// How long the hogs run, in seconds.
-    pub hog_seconds: u32,
+impl fmt::Display for Section {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Failover => "failover",
+            Self::Cost => "cost",
+            Self::Jitter => "jitter",
+            Self::Flood => "flood",
+        })
+    }
+}
+
+impl Section {
+    /// All of them, in the order of the report.
+    pub const ALL: [Self; 4] = [Self::Failover, Self::Cost, Self::Jitter, Self::Flood];
 }
 
 impl Scenario {
-    /// Every scenario, in the order of the table.
-    pub const ALL: [Self; 11] = [
-        Self::NodeDeath,
-        Self::ChildKilled,
-        Self::BothKilled,
-        Self::Frozen,
-        Self::ParentKilled,
-        Self::Reload,
-        Self::Restart,
-        Self::Partition,
-        Self::VipDeleted,
-        Self::SourceAddress,
-        Self::Hogs,
-    ];
-
-    /// Runs it once and makes the lab whole again.
-    ///
-    /// # Errors
-    /// If something that must happen does not, the run does not count, or the lab does not
-    /// recover.
-    pub fn run(self, bench: &Bench, run: Run) -> Result<Vec<Reading>, LabError> {
-        let result = self.measure(bench, run);
-        bench.recover()?;
-        result
+    /// To which part of the report it belongs.
+    pub const fn section(self) -> Section {
+        match self {
+            Self::NodeDeath
+            | Self::ChildKilled
+            | Self::BothKilled
+            | Self::Frozen
+            | Self::ParentKilled
+            | Self::Reload
+            | Self::Restart
+            | Self::Partition
+            | Self::VipDeleted
+            | Self::SourceAddress => Section::Failover,
+            Self::Cost | Self::ManyCost | Self::Scale => Section::Cost,
+            Self::Hogs => Section::Jitter,
+            Self::SlowFlood | Self::FastFlood => Section::Flood,
+        }
     }
 
-    fn measure(self, bench: &Bench, run: Run) -> Result<Vec<Reading>, LabError> {
+    /// The lab it needs.
+    pub const fn shape(self) -> Shape {
+        match self.section() {
+            Section::Failover | Section::Jitter => Shape { routers: 3, links: 1 },
+            // What is sent goes to few, so that the machine is measured less than the daemon.
+            Section::Cost if matches!(self, Self::Scale) => Shape { routers: 2, links: 16 },
+            Section::Cost | Section::Flood => Shape { routers: 2, links: 1 },
+        }
+    }
+
+    /// How many virtual routers are on each link.
+    pub const fn virtual_routers(self) -> u8 {
         match self {
-            Self::NodeDeath => death::node_death(bench, run),
-            Self::ChildKilled => killed::child_killed(bench, run),
-            Self::BothKilled => killed::both_killed(bench, run),
-            Self::Frozen => killed::frozen(bench, run),
-            Self::ParentKilled => undisturbed::parent_killed(bench, run),
-            Self::Reload => undisturbed::reload(bench, run),
-            Self::Restart => undisturbed::restart(bench, run),
-            Self::Partition => partition::partition_heal(bench, run),
-            Self::VipDeleted => vip::deleted(bench, run),
-            Self::SourceAddress => vip::source_address(bench),
-            Self::Hogs => hogs::hogs(bench, run),
+            Self::ManyCost | Self::Scale => 255,
+            _ => 1,
+        }
+    }
+
+    pub(crate) fn way(self) -> Way {
+        match self {
+            Self::NodeDeath => Way::Watched(death::node_death),
+            Self::ChildKilled => Way::Watched(killed::child_killed),
+            Self::BothKilled => Way::Watched(killed::both_killed),
+            Self::Frozen => Way::Watched(killed::frozen),
+            Self::ParentKilled => Way::Watched(undisturbed::parent_killed),
+            Self::Reload => Way::Watched(undisturbed::reload),
+            Self::Restart => Way::Watched(undisturbed::restart),
+            Self::Partition => Way::Watched(partition::partition_heal),
+            Self::VipDeleted => Way::Watched(vip::deleted),
+            Self::SourceAddress => Way::Watched(|bench, _| vip::source_address(bench)),
+            Self::Hogs => Way::Watched(hogs::hogs),
+            Self::SlowFlood => Way::Watched(|bench, run| flood::flood(bench, run, 50)),
+            Self::FastFlood => Way::Watched(|bench, run| flood::flood(bench, run, 80_000)),
+            Self::Cost | Self::ManyCost => Way::Calm(cost::in_peace),
+            Self::Scale => Way::Calm(cost::at_scale),
         }
     }
 }
@@ -136,6 +237,10 @@ pub enum Bar {
     MedianNeverNegative(f64),
     /// Every run at most this.
     Every(f64),
+    /// The median at least this.
+    AtLeast(f64),
+    /// The median at most this share of keepalived's.
+    Share(f64),
 }
 
 /// One figure of one run.
