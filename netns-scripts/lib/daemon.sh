@@ -81,7 +81,7 @@ start_one() { # uses the variables of daemon_start
     keepalived)
       rm -f "$dir"/keepalived*.pid
       keepalived_config >"$dir/keepalived.conf"
-      command=(keepalived --dont-fork --vrrp --log-console --log-detail --use-file "$dir/keepalived.conf"
+      command=(keepalived --dont-fork --vrrp --log-console --use-file "$dir/keepalived.conf"
         --pid "$dir/keepalived.pid" --vrrp_pid "$dir/keepalived-vrrp.pid") ;;
     frr) frr_start; return ;;
   esac
