@@ -8,6 +8,7 @@ mod daemon;
 mod events;
 mod exit;
 mod fence;
+mod host;
 mod runtime_dir;
 mod status;
 mod timestamp;

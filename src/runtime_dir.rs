@@ -100,6 +100,11 @@ impl RuntimeDir {
     pub fn vips(&self) -> PathBuf {
         self.0.join("vips.json")
     }
+
+    /// What has to be undone of this host's macvlans and sysctls.
+    pub fn host(&self) -> PathBuf {
+        self.0.join("host.json")
+    }
 }
 
 /// Writes a file so that a reader sees the old content or the new, never a part.

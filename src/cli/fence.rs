@@ -18,6 +18,7 @@ use crate::daemon::{Plan, systemd};
 use crate::events::list;
 use crate::exit::{Exit, Failure};
 use crate::fence::{Fencer, Fencing, Vips, move_aside};
+use crate::host::{self, Undone};
 use crate::runtime_dir::RuntimeDir;
 use crate::vrrp_process::{Greeting, Identity, Link, LinkError, VrrpProcess, greet, watch};
 
@@ -51,7 +52,7 @@ async fn fence(
             // A daemon whose VRRP process is dead fences once more; otherwise it refuses.
             let client = Client::new(directory.api_socket());
             let fencings: Vec<Fencing> = client.post("/v1/fence", Exit::Refused).await?;
-            return report(&fencings);
+            return report(&fencings, &Undone::default());
         }
     };
     let silent = match look(directory).await? {
@@ -79,12 +80,21 @@ async fn fence(
         }
         Found::Nobody => Duration::ZERO,
     };
-    let vips = load(instance, directory)?;
-    if vips.is_empty() {
-        return nothing_on_record();
+    let vips = load(instance, directory);
+    let fencings = match &vips {
+        Ok(vips) if !vips.is_empty() => {
+            let fencer = Fencer::open().context("cannot talk to the kernel")?;
+            fencer.fence(vips, &BTreeSet::new(), silent).await
+        }
+        _ => Vec::new(),
+    };
+    // Only now: the peers are waiting for the addresses.
+    let undone = host::undo(directory.host()).context("cannot talk to the kernel")?;
+    match vips {
+        Ok(vips) if vips.is_empty() && undone.is_empty() => nothing_on_record(),
+        Ok(_) => report(&fencings, &undone),
+        Err(failure) => report(&[], &undone).and(Err(failure)),
     }
-    let fencer = Fencer::open().context("cannot talk to the kernel")?;
-    report(&fencer.fence(&vips, &BTreeSet::new(), silent).await)
 }
 
 /// Takes the lock, or says which daemon holds it. Another fence is waited for.
@@ -208,7 +218,7 @@ fn planned(instance: &Instance) -> Result<Plan, Failure> {
     Plan::of(&config, &instance.node()?).map_err(Failure::usage)
 }
 
-fn report(fencings: &[Fencing]) -> Result<Exit, Failure> {
+fn report(fencings: &[Fencing], undone: &Undone) -> Result<Exit, Failure> {
     let mut text = String::new();
     let mut errors = Vec::new();
     for fencing in fencings {
@@ -223,6 +233,8 @@ fn report(fencings: &[Fencing]) -> Result<Exit, Failure> {
         }
         errors.extend(fencing.all_errors().map(|error| format!("{router}: {error}")));
     }
+    undone.done.iter().for_each(|done| text.push_str(&format!("{done}\n")));
+    errors.extend(undone.problems.iter().cloned());
     output::write(text.as_bytes())?;
     if errors.is_empty() {
         Ok(Exit::Ok)

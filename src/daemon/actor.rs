@@ -1,7 +1,6 @@
 //! The daemon's state and its loop.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
 use sd_notify::NotifyState;
 use serde::{Deserialize, Serialize};
@@ -20,7 +19,8 @@ use super::vrrp::{Happening, Vrrp};
 use super::{Options, heartbeat, systemd};
 use crate::events::{Entry, Log};
 use crate::exit::Exit;
-use crate::fence::{Fencer, Fencing, Vips};
+use crate::fence::{Fencer, Fencing, Spoken, Vips};
+use crate::host::Host;
 use crate::status::Status;
 
 /// What the API asks for.
@@ -54,6 +54,7 @@ pub struct Daemon {
     pub(super) backoff: Backoff,
     pub(super) restarts: u64,
     pub(super) fencer: Fencer,
+    pub(super) host: Host,
     pub(super) record: Record,
     pub(super) known: Known,
     pub(super) log: Log,
@@ -78,8 +79,8 @@ pub(super) struct Record {
     pub(super) unremoved: Vips,
     /// What the file says.
     pub(super) saved: Vips,
-    /// The address that each virtual router last advertised from.
-    pub(super) sources: BTreeMap<String, IpAddr>,
+    /// How each virtual router last advertised.
+    pub(super) spoken: BTreeMap<String, Spoken>,
 }
 
 /// What the VRRP process said last.
@@ -147,6 +148,7 @@ impl Daemon {
             watchdog.set_missed_tick_behavior(MissedTickBehavior::Delay);
             watchdog
         });
+        let host = Host::start(options.runtime_dir.host())?;
         let mut daemon = Self {
             options,
             plan,
@@ -156,6 +158,7 @@ impl Daemon {
             backoff: Backoff::default(),
             restarts: 0,
             fencer: Fencer::open()?,
+            host,
             record: Record::default(),
             known: Known::default(),
             log,
@@ -188,9 +191,15 @@ impl Daemon {
                 asked = self.signals.next() => self.on_signal(asked),
                 job = answer(&mut self.stopping) => self.on_job(job.as_deref()),
                 Some(command) = self.commands.recv() => self.on_command(command).await,
+                entry = self.host.news() => self.note(entry),
             }
-            if let Stopping::Done = self.stopping {
-                return Ok(Exit::Ok);
+            match self.stopping {
+                Stopping::No | Stopping::Asking(_) | Stopping::Ending { .. } => {}
+                Stopping::Left => return Ok(Exit::Ok),
+                Stopping::Done => {
+                    self.tidy_up().await;
+                    return Ok(Exit::Ok);
+                }
             }
         }
     }
@@ -260,7 +269,9 @@ async fn due(watchdog: &mut Option<Interval>) {
 async fn answer(stopping: &mut Stopping) -> Option<String> {
     match stopping {
         Stopping::Asking(question) => answer_of(question).await,
-        Stopping::No | Stopping::Ending { .. } | Stopping::Done => std::future::pending().await,
+        Stopping::No | Stopping::Ending { .. } | Stopping::Left | Stopping::Done => {
+            std::future::pending().await
+        }
     }
 }
 

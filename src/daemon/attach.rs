@@ -1,6 +1,6 @@
 //! Getting a VRRP process: the one that an earlier daemon left, or a new one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -12,10 +12,11 @@ use vrrp::proto::{self, Request};
 
 use super::actor::{Daemon, Record};
 use super::heartbeat::Heartbeat;
-use super::sysctl::promote_secondaries;
 use super::vrrp::{Running, Stage, Vrrp};
 use crate::events::Entry;
-use crate::fence::{Vips, move_aside};
+use crate::fence::{Spoken, Vips, move_aside};
+use crate::host::sysctl::promote_secondaries;
+use crate::host::{Others, Wanted};
 use crate::vrrp_process::{Greeting, Identity, Link, VrrpProcess, Welcome, greet, watch};
 
 /// How long a VRRP process that is there may take to say who it is.
@@ -53,6 +54,7 @@ impl Daemon {
         self.kill_leftover().await;
         self.clear_leftover().await;
         if self.plan.routers.is_empty() {
+            self.host.want(Vec::new(), Others::Remove);
             tracing::info!("this node has no virtual routers: there is no VIP to look after");
             self.become_ready();
         } else {
@@ -64,6 +66,7 @@ impl Daemon {
     /// Starts a VRRP process; if that fails, tries again later.
     pub(super) fn spawn(&mut self) {
         self.vrrp = Vrrp::Idle;
+        self.host.want(Wanted::of(&self.plan.routers), Others::Remove);
         // On disk before the first address is installed: without the record nobody could remove
         // it should both processes die.
         if let Err(error) = self.write_vips() {
@@ -130,6 +133,8 @@ impl Daemon {
         self.revision += 1;
         let revision = self.revision;
         promote_secondaries(&self.plan.routers);
+        // Until it confirms, the VRRP process may use those of an older configuration.
+        self.host.want(Wanted::of(&self.plan.routers), Others::Keep);
         let (interval, lease) = (self.plan.shortest_interval(), self.plan.shortest_lease());
         let Some(running) = self.vrrp.running() else { return };
         for spec in &self.plan.routers {
@@ -150,7 +155,7 @@ impl Daemon {
         ));
         let heartbeat = Heartbeat::new(self.plan.shortest_interval(), self.plan.shortest_lease());
         self.vrrp = Vrrp::Running(Box::new(Running::new(process, Some(link), heartbeat)));
-        self.record.sources = sources_of(&self.record.retiring);
+        self.record.spoken = spoken_of(&self.record.retiring);
         self.save_vips();
         self.on_welcome(welcome);
     }
@@ -172,7 +177,7 @@ impl Daemon {
 
     /// Removes the addresses that an earlier run left. The peers have long decided.
     async fn clear_leftover(&mut self) {
-        let ours = Vips::of(&self.plan.routers, &sources_of(&self.record.retiring));
+        let ours = Vips::of(&self.plan.routers, &spoken_of(&self.record.retiring));
         let all = ours.with(&self.record.retiring);
         let start = Instant::now();
         let fencings = self.fencer.fence(&all, &BTreeSet::new(), Duration::MAX).await;
@@ -219,8 +224,8 @@ impl Daemon {
 
     /// What has to be removed should the VRRP process die.
     pub(super) fn vips(&self) -> Vips {
-        let Record { retiring, unremoved, sources, .. } = &self.record;
-        Vips::of(&self.plan.routers, sources).with(retiring).with(unremoved)
+        let Record { retiring, unremoved, spoken, .. } = &self.record;
+        Vips::of(&self.plan.routers, spoken).with(retiring).with(unremoved)
     }
 }
 
@@ -241,6 +246,6 @@ fn unwritable(path: &Path, error: &io::Error) -> String {
     format!("cannot write {}: {error}: free space in {}", path.display(), directory.display())
 }
 
-fn sources_of(vips: &Vips) -> std::collections::BTreeMap<String, std::net::IpAddr> {
-    vips.iter().filter_map(|vip| Some((vip.router.clone(), vip.source?))).collect()
+fn spoken_of(vips: &Vips) -> BTreeMap<String, Spoken> {
+    vips.iter().filter_map(|vip| Some((vip.router.clone(), vip.spoken()?))).collect()
 }

@@ -20,7 +20,6 @@ mod replies;
 mod report;
 mod signals;
 mod stop;
-mod sysctl;
 pub mod systemd;
 mod vrrp;
 

@@ -12,6 +12,7 @@ use super::systemd;
 use super::vrrp::{Stage, Vrrp};
 use crate::config;
 use crate::events::Entry;
+use crate::host::Others;
 
 /// How long the VRRP process may take to confirm.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -118,6 +119,7 @@ impl Daemon {
             Vrrp::Running(_) => {}
             Vrrp::Idle | Vrrp::Waiting { .. } if self.plan.routers.is_empty() => {
                 self.vrrp = Vrrp::Idle;
+                self.host.want(Vec::new(), Others::Remove);
             }
             // The new file may be what the process needs: no use in waiting.
             Vrrp::Idle | Vrrp::Waiting { .. } => self.spawn(),

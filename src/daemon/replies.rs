@@ -11,7 +11,8 @@ use super::actor::Daemon;
 use super::systemd;
 use super::vrrp::Stage;
 use crate::events::Entry;
-use crate::fence::Vips;
+use crate::fence::{Spoken, Vips};
+use crate::host::{Others, Wanted};
 use crate::vrrp_process::Welcome;
 
 /// How old the remembered status may become. It names who is Active and the source addresses,
@@ -84,6 +85,7 @@ impl Daemon {
         }
         // Addresses that are no longer wanted are gone.
         self.record.retiring = Vips::default();
+        self.host.want(Wanted::of(&self.plan.routers), Others::Remove);
         self.save_vips();
         self.become_ready();
         self.confirm_reloads(revision);
@@ -96,7 +98,8 @@ impl Daemon {
         self.known.is_asked = false;
         for router in self.known.routers.values() {
             if let Some(source) = router.source {
-                self.record.sources.insert(router.name.clone(), source);
+                let spoken = Spoken { source, checksum: router.checksum };
+                self.record.spoken.insert(router.name.clone(), spoken);
             }
         }
         self.save_vips();

@@ -160,6 +160,7 @@ impl Daemon {
                 running.build.as_deref().unwrap_or_default()
             ));
         }
+        warnings.extend(self.host.warnings());
         let active =
             self.known.routers.values().filter(|it| it.state == State::Active && !it.installed);
         warnings.extend(active.map(|it| format!("{}: Active without its addresses", it.name)));

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use vrrp::proto::Request;
 
 use super::actor::Daemon;
 use super::{remove, systemd};
 use crate::events::Entry;
 
-/// How long the VRRP process may take to stop all virtual routers.
+/// How long the VRRP process may take to stop all virtual routers, and the host to be as before.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How far the daemon is on its way out.
@@ -26,7 +26,9 @@ pub enum Stopping {
         /// When it has to have stopped.
         deadline: Instant,
     },
-    /// All is done.
+    /// The VRRP process runs on, and what it needs stays.
+    Left,
+    /// The VRRP process has ended and its addresses are gone.
     Done,
 }
 
@@ -65,7 +67,7 @@ impl Daemon {
             Stopping::Ending { .. } => {
                 self.stopping = Stopping::Ending { deadline: Instant::now() };
             }
-            Stopping::Done => {}
+            Stopping::Left | Stopping::Done => {}
         }
     }
 
@@ -81,7 +83,7 @@ impl Daemon {
     pub(super) fn leave(&mut self, why: &str) {
         systemd::notify(&[NotifyState::Stopping]);
         self.note(Entry::now("left", "the daemon exits, the VRRP process runs on").because(why));
-        self.stopping = Stopping::Done;
+        self.stopping = Stopping::Left;
     }
 
     fn end_vrrp(&mut self) {
@@ -108,8 +110,17 @@ impl Daemon {
         if self.record.unremoved.is_empty() {
             remove(&directory.vips());
         }
-        self.note(Entry::now("stopped", "the daemon exits"));
         self.stopping = Stopping::Done;
+    }
+
+    /// Undoes what the virtual routers needed of the host, and says goodbye. What is not undone in
+    /// time stays on record too.
+    pub(super) async fn tidy_up(&mut self) {
+        match timeout(PATIENCE, self.host.clean_up()).await {
+            Ok(entries) => entries.into_iter().for_each(|entry| self.note(entry)),
+            Err(_) => tracing::warn!("macvlans or sysctls are left: see `mainstay vip fence`"),
+        }
+        self.note(Entry::now("stopped", "the daemon exits"));
     }
 }
 

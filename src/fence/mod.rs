@@ -5,17 +5,22 @@
 mod vips;
 
 use std::collections::BTreeSet;
-use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::time::Duration;
+use std::{fmt, io};
 
 use serde::{Deserialize, Serialize};
-use vrrp::config::Checksum;
+use vrrp::Family;
+use vrrp::config::{Checksum, Transport};
 use vrrp::linux::farewell;
 use vrrp::linux::fence::{Fence, FenceOutcome, Fenced};
-use vrrp::wire::{ChecksumForm, GROUP_V4, MAX_IPV4_LEN, Outgoing};
+use vrrp::linux::interface::AddressInfo;
+use vrrp::linux::netlink::Netlink;
+use vrrp::wire::{ChecksumForm, MAX_LEN, Outgoing, group};
 
-pub use vips::{Vip, Vips, move_aside};
+pub use vips::{Spoken, Vip, Vips, move_aside};
+
+use crate::host;
 
 /// What was done about one virtual router.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,7 +70,8 @@ impl Fencer {
     }
 
     /// Removes all addresses of `vips`, then sends priority 0 for each virtual router that lost
-    /// one or whose name is in `active`, so that its peers wait Skew_Time only.
+    /// one or whose name is in `active`, so that its peers wait Skew_Time only, and sets the
+    /// macvlans down. An address owner keeps what mainstay did not install.
     ///
     /// `silent` is how long the VRRP process has advertised nothing. Peers that have waited for
     /// three intervals decide by themselves: priority 0 would then question the Active that they
@@ -79,7 +85,7 @@ impl Fencer {
         let mut fencings = self.remove(vips).await;
         for (vip, fencing) in vips.iter().zip(&mut fencings) {
             let was_active = !fencing.removed.is_empty() || active.contains(&vip.router);
-            if !was_active || !is_awaited(vip, silent) {
+            if !was_active || !is_awaited(vip, silent) || is_served(vip) {
                 continue;
             }
             match release(vip) {
@@ -87,23 +93,14 @@ impl Fencer {
                 Err(error) => fencing.untold = Some(error),
             }
         }
+        // An empty one that is up might still be heard of on the link.
+        let macvlans = vips.iter().filter(|vip| vip.virtual_mac).map(place);
+        self.0.set_down(macvlans.collect()).await;
         fencings
     }
 
     async fn remove(&self, vips: &Vips) -> Vec<Fencing> {
-        let addresses_of = |vip: &Vip| vip.addresses.iter().collect::<Vec<_>>();
-        let fenced: Vec<Fenced> = vips
-            .iter()
-            .flat_map(|vip| {
-                let interface = vip.interface.clone();
-                let fenced = move |address| Fenced {
-                    interface: interface.clone(),
-                    address,
-                    only_ours: false,
-                };
-                addresses_of(vip).into_iter().map(fenced)
-            })
-            .collect();
+        let fenced: Vec<Fenced> = vips.iter().flat_map(to_remove).collect();
         let mut outcomes = self.0.remove(&fenced).await.into_iter().zip(&fenced);
         vips.iter()
             .map(|vip| {
@@ -128,55 +125,78 @@ impl Fencer {
     }
 }
 
+/// Where the addresses of a virtual router are, or should be.
+fn place(vip: &Vip) -> String {
+    let macvlan = || {
+        let parent = interface_index(&vip.interface).ok()?;
+        Some(host::device_name(vip.family, vip.vrid, parent))
+    };
+    vip.virtual_mac.then(macvlan).flatten().unwrap_or_else(|| vip.interface.clone())
+}
+
+fn to_remove(vip: &Vip) -> impl Iterator<Item = Fenced> {
+    let (interface, only_ours) = (place(vip), vip.is_owner);
+    let addresses = vip.addresses.iter();
+    addresses.map(move |address| Fenced { interface: interface.clone(), address, only_ours })
+}
+
 /// Whether the peers still wait for the next advertisement. Their Active_Down_Interval is three
 /// intervals and their own Skew_Time, which is not known here.
 fn is_awaited(vip: &Vip, silent: Duration) -> bool {
     silent < vip.interval.duration() * 3
 }
 
+/// Whether this node still has an address of which it is the owner, and goes on serving it: the
+/// next VRRP process is Active at once, and who took over meanwhile would be in its way.
+fn is_served(vip: &Vip) -> bool {
+    let present = || Netlink::open().and_then(|mut netlink| netlink.addresses(None));
+    let is_one = |info: &AddressInfo| vip.addresses.iter().any(|it| it == info.address);
+    vip.is_owner && present().is_ok_and(|present| present.iter().any(is_one))
+}
+
 /// Sends priority 0 for a virtual router.
 fn release(vip: &Vip) -> Result<(), String> {
-    let Some(source) = vip.source else {
-        return Err(
-            "the peers were not told: the address that it advertised from is unknown".into()
-        );
+    let untold = |why: &dyn fmt::Display| format!("the peers were not told: {why}");
+    let Some(spoken) = vip.spoken() else {
+        return Err(untold(&"the address that it advertised from is unknown"));
     };
-    let ifindex = interface_index(&vip.interface)?;
-    let IpAddr::V4(source) = source else {
-        return Err("the peers were not told: IPv6 is not supported by this version".into());
-    };
-    for &form in forms(vip.checksum) {
-        let mut buffer = [0; MAX_IPV4_LEN];
-        let packet = farewell_packet(vip, source, form, &mut buffer);
-        farewell::send_release(ifindex, packet, IpAddr::V4(GROUP_V4))
-            .map_err(|error| format!("the peers were not told: {error}"))?;
+    let ifindex = interface_index(&vip.interface).map_err(|error| untold(&error))?;
+    for destination in destinations(vip) {
+        for checksum in forms(vip) {
+            let mut buffer = [0; MAX_LEN];
+            let advert = Outgoing {
+                vrid: vip.vrid,
+                priority: None,
+                interval: vip.interval,
+                addresses: vip.addresses.as_slice(),
+                checksum,
+            };
+            let packet = advert.encode(spoken.source, destination, &mut buffer);
+            farewell::send_release(ifindex, packet, destination).map_err(|error| untold(&error))?;
+        }
     }
     Ok(())
 }
 
-fn farewell_packet<'b>(
-    vip: &Vip,
-    source: Ipv4Addr,
-    checksum: ChecksumForm,
-    buffer: &'b mut [u8; MAX_IPV4_LEN],
-) -> &'b [u8] {
-    let advert = Outgoing {
-        vrid: vip.vrid,
-        priority: None,
-        interval: vip.interval,
-        addresses: vip.addresses.as_slice(),
-        checksum,
-    };
-    advert.encode_ipv4(source, GROUP_V4, buffer)
+/// To whom a virtual router advertises.
+fn destinations(vip: &Vip) -> Vec<IpAddr> {
+    match &vip.transport {
+        Transport::Multicast => vec![group(vip.family)],
+        Transport::Unicast { peers, .. } => peers.clone(),
+    }
 }
 
-/// Which form the peers understand is known to the VRRP process alone where it is `auto`: both are
-/// sent then. A peer drops the one that it does not know, and priority 0 twice is as once.
-const fn forms(checksum: Checksum) -> &'static [ChecksumForm] {
-    match checksum {
-        Checksum::Rfc9568 => &[ChecksumForm::Rfc9568],
-        Checksum::PseudoHeader => &[ChecksumForm::PseudoHeader],
-        Checksum::Auto => &[ChecksumForm::Rfc9568, ChecksumForm::PseudoHeader],
+/// In which forms priority 0 is sent: the one that was last sent, if that is known. Otherwise,
+/// where it is `auto`, both: a peer drops the one that it does not know, and priority 0 twice is
+/// as once.
+fn forms(vip: &Vip) -> Vec<ChecksumForm> {
+    let (rfc, pseudo_header) = (ChecksumForm::Rfc9568, ChecksumForm::PseudoHeader);
+    match (vip.family, vip.spoken_checksum, vip.checksum) {
+        (Family::Ipv6, _, _) => vec![pseudo_header],
+        (Family::Ipv4, Some(spoken), _) => vec![spoken],
+        (Family::Ipv4, None, Checksum::Rfc9568) => vec![rfc],
+        (Family::Ipv4, None, Checksum::PseudoHeader) => vec![pseudo_header],
+        (Family::Ipv4, None, Checksum::Auto) => vec![rfc, pseudo_header],
     }
 }
 
@@ -185,10 +205,11 @@ fn interface_index(name: &str) -> Result<u32, String> {
         rustix::net::socket(rustix::net::AddressFamily::UNIX, rustix::net::SocketType::DGRAM, None);
     socket
         .and_then(|socket| rustix::net::netdevice::name_to_index(socket, name))
-        .map_err(|error| format!("the peers were not told: {name}: {error}"))
+        .map_err(|error| format!("{name}: {error}"))
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -199,6 +220,33 @@ mod tests {
         assert!(is_awaited(&vip, Duration::from_millis(2990)));
         assert!(!is_awaited(&vip, Duration::from_secs(3)));
         assert!(!is_awaited(&vip, Duration::MAX));
+    }
+
+    #[test]
+    fn the_form_that_was_spoken_is_enough() {
+        let both = [ChecksumForm::Rfc9568, ChecksumForm::PseudoHeader];
+        let vip = vips::tests::vip("10.0.0.10", None);
+        assert_eq!(forms(&vip), both);
+        for form in both {
+            assert_eq!(forms(&Vip { spoken_checksum: Some(form), ..vip.clone() }), [form]);
+        }
+        assert_eq!(forms(&Vip { family: Family::Ipv6, ..vip }).len(), 1);
+    }
+
+    #[test]
+    fn each_peer_is_told_where_there_is_no_group() {
+        let vip = vips::tests::vip("10.0.0.10", None);
+        assert_eq!(destinations(&vip), [group(Family::Ipv4)]);
+        let peers: Vec<IpAddr> = ["10.0.0.12", "10.0.0.13"].map(|it| it.parse().unwrap()).to_vec();
+        let transport = Transport::Unicast { peers: peers.clone(), source: None };
+        assert_eq!(destinations(&Vip { transport, ..vip }), peers);
+    }
+
+    #[test]
+    fn of_an_address_owner_only_what_mainstay_installed_is_removed() {
+        let vip = vips::tests::vip("10.0.0.10", None);
+        assert!(to_remove(&vip).all(|fenced| !fenced.only_ours));
+        assert!(to_remove(&Vip { is_owner: true, ..vip }).all(|fenced| fenced.only_ours));
     }
 
     #[test]

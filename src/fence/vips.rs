@@ -6,15 +6,27 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use vrrp::config::{Addresses, Checksum};
+use vrrp::config::{Addresses, Checksum, Transport};
 use vrrp::proto::RouterSpec;
 use vrrp::time::Centis;
+use vrrp::wire::ChecksumForm;
 use vrrp::{Family, Vrid};
 
 use super::Fencing;
 use crate::runtime_dir::write_atomically;
 
+/// How a virtual router last advertised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spoken {
+    /// From this address.
+    pub source: IpAddr,
+    /// With this form of the checksum, if that is known.
+    pub checksum: Option<ChecksumForm>,
+}
+
 /// The addresses of one virtual router, and all that it takes to tell the peers of their removal.
+///
+/// On disk it is a contract between versions: fields are added, with a default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vip {
     /// The virtual router's name.
@@ -33,10 +45,22 @@ pub struct Vip {
     pub checksum: Checksum,
     /// The address that it last advertised from, if it ever did.
     pub source: Option<IpAddr>,
+    /// The form of the checksum that it last sent, if that is known.
+    #[serde(default)]
+    pub spoken_checksum: Option<ChecksumForm>,
+    /// How its advertisements travel.
+    #[serde(default)]
+    pub transport: Transport,
+    /// Whether its addresses are on a macvlan above the interface.
+    #[serde(default)]
+    pub virtual_mac: bool,
+    /// Whether it is the address owner: the interface may have the addresses from elsewhere.
+    #[serde(default)]
+    pub is_owner: bool,
 }
 
 impl Vip {
-    fn new(spec: &RouterSpec, source: Option<IpAddr>) -> Self {
+    fn new(spec: &RouterSpec, spoken: Option<Spoken>) -> Self {
         Self {
             router: spec.name.clone(),
             interface: spec.interface.clone(),
@@ -45,8 +69,17 @@ impl Vip {
             addresses: spec.config.addresses.clone(),
             interval: spec.config.interval,
             checksum: spec.config.checksum,
-            source,
+            source: spoken.map(|it| it.source),
+            spoken_checksum: spoken.and_then(|it| it.checksum),
+            transport: spec.transport.clone(),
+            virtual_mac: spec.virtual_mac,
+            is_owner: spec.config.priority.is_owner(),
         }
+    }
+
+    /// How it last advertised, if it ever did.
+    pub fn spoken(&self) -> Option<Spoken> {
+        Some(Spoken { source: self.source?, checksum: self.spoken_checksum })
     }
 }
 
@@ -55,12 +88,12 @@ impl Vip {
 pub struct Vips(Vec<Vip>);
 
 impl Vips {
-    /// Those of `specs`, with the addresses that they advertise from.
+    /// Those of `specs`, with how they last advertised.
     pub fn of<'a>(
         specs: impl IntoIterator<Item = &'a RouterSpec>,
-        sources: &BTreeMap<String, IpAddr>,
+        spoken: &BTreeMap<String, Spoken>,
     ) -> Self {
-        let vip = |spec: &RouterSpec| Vip::new(spec, sources.get(&spec.name).copied());
+        let vip = |spec: &RouterSpec| Vip::new(spec, spoken.get(&spec.name).copied());
         Self(specs.into_iter().map(vip).collect())
     }
 
@@ -130,7 +163,10 @@ pub fn move_aside(path: &Path) -> PathBuf {
 }
 
 fn same_addresses(a: &Vip, b: &Vip) -> bool {
-    a.interface == b.interface && a.vrid == b.vrid && a.addresses == b.addresses
+    a.interface == b.interface
+        && a.vrid == b.vrid
+        && a.addresses == b.addresses
+        && a.virtual_mac == b.virtual_mac
 }
 
 #[cfg(test)]
@@ -148,6 +184,10 @@ pub(super) mod tests {
             interval: Centis::DEFAULT,
             checksum: Checksum::Auto,
             source,
+            spoken_checksum: None,
+            transport: Transport::Multicast,
+            virtual_mac: false,
+            is_owner: false,
         }
     }
 
@@ -166,6 +206,18 @@ pub(super) mod tests {
         let failed = Fencing { errors: vec!["x".to_owned()], ..Fencing::default() };
         let left = vips.incomplete(&[Fencing::default(), failed]);
         assert_eq!(left, Vips(vec![vip("10.0.0.9", None)]));
+    }
+
+    /// The record outlives an upgrade.
+    #[test]
+    fn a_record_of_version_0_1_0_is_understood() {
+        let old = r#"[{
+            "router": "api", "interface": "eth0", "vrid": 51, "family": "ipv4",
+            "addresses": ["10.0.0.10"], "interval": 100, "checksum": "auto",
+            "source": "10.0.0.11"
+        }]"#;
+        let vips: Vips = serde_json::from_str(old).unwrap();
+        assert_eq!(vips, Vips(vec![vip("10.0.0.10", "10.0.0.11".parse().ok())]));
     }
 
     #[test]

@@ -56,10 +56,21 @@ impl Monitor {
     /// # Errors
     /// If the process has no descriptor left.
     pub fn open() -> io::Result<Self> {
+        Self::open_groups(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR)
+    }
+
+    /// [`Self::open`] for news of links alone: not woken by each lease that is renewed.
+    ///
+    /// # Errors
+    /// If the process has no descriptor left.
+    pub fn open_links() -> io::Result<Self> {
+        Self::open_groups(RTMGRP_LINK)
+    }
+
+    fn open_groups(groups: u32) -> io::Result<Self> {
         let mut socket = Socket::new(NETLINK_ROUTE)?;
         let _ = sockopt::set_socket_recv_buffer_size_force(&socket, RECEIVE_BUFFER);
         socket.set_non_blocking(true)?;
-        let groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR;
         socket.bind(&SocketAddr::new(0, groups))?;
         Ok(Self { socket, buffer: vec![0; DATAGRAM].into_boxed_slice(), unread: 0..0 })
     }

@@ -6,6 +6,7 @@
 //! sends adverts.
 
 mod address;
+mod macvlan;
 
 use core::net::IpAddr;
 use core::ops::ControlFlow;
@@ -27,6 +28,7 @@ use super::interface::{AddressInfo, LinkInfo, Message, decode_address, decode_li
 use crate::config::Lease;
 
 pub(super) use self::address::{exact_removal, removal};
+pub use self::macvlan::{MacvlanError, NewMacvlan};
 
 /// How long an answer is waited for.
 pub const TIMEOUT: Duration = Duration::from_millis(500);
