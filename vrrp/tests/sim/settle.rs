@@ -1,0 +1,113 @@
+//! What holds once the faults are over.
+
+use vrrp::router::State;
+
+use super::clock::{MS, Time};
+use super::machine::Machine;
+use super::rules::{Check, ROUNDING, ensure};
+use super::world::World;
+
+impl World {
+    /// By when a group has converged after the last disturbance.
+    ///
+    /// Let I be the longest interval on the slowest clock. A Backup's timer that nobody restarts
+    /// fires within Active_Down_Interval, which is below 4 I. Who becomes Active so is never
+    /// displaced but by a Backup that would not accept it, whose timer has run as long: whoever
+    /// accepts one Active accepts any stronger one. Of two that are Active, the weaker yields
+    /// within I and its answer's way; 5 I together. Each step costs a turn and a way at most, and
+    /// packets may overtake each other by one way. Then the address lingers for 50 ms at most, and
+    /// the keeper needs two rounds.
+    pub fn convergence(&self) -> Time {
+        let (turn, way) = (self.timing.turn.1, self.timing.delay.1);
+        5 * self.longest_interval()
+            + 6 * (turn + way)
+            + 51 * MS
+            + 2 * self.timing.keeper.1
+            + ROUNDING
+    }
+
+    /// Waits until the group has had its time, and sees that it has converged and stays so.
+    pub fn settle(&mut self) -> Check {
+        loop {
+            let end = self.quiet_from() + self.convergence();
+            if self.now >= end {
+                break;
+            }
+            self.run_until(end)?;
+        }
+        self.check_converged()?;
+        let transitions = self.transitions;
+        let quiet = 2 * self.longest_interval();
+        self.run(quiet)?;
+        ensure!(self.transitions == transitions, "something moves though nothing happens");
+        self.check_converged()
+    }
+
+    /// When the last disturbance is over; a router that pauses in Initialize is one.
+    fn quiet_from(&self) -> Time {
+        let pauses =
+            self.nodes.iter().filter(|node| node.is(State::Initialize)).filter_map(|node| {
+                let until = node.machine.as_ref().and_then(Machine::poll_timeout)?;
+                Some(node.profile.clock.global(until))
+            });
+        pauses.chain([self.disturbed]).max().unwrap()
+    }
+
+    /// The nodes that hear each other, as one set per partition.
+    pub fn partitions(&self) -> Vec<Vec<usize>> {
+        let mut partitions: Vec<Vec<usize>> = Vec::new();
+        for node in 0..self.nodes.len() {
+            let heard = |others: &&mut Vec<usize>| self.hear_each_other(node, others[0]);
+            match partitions.iter_mut().find(heard) {
+                Some(others) => others.push(node),
+                None => partitions.push(vec![node]),
+            }
+        }
+        partitions
+    }
+
+    /// The Actives of a partition.
+    pub fn actives(&self, partition: &[usize]) -> Vec<usize> {
+        partition.iter().copied().filter(|&node| self.nodes[node].is(State::Active)).collect()
+    }
+
+    fn check_converged(&self) -> Check {
+        for node in &self.nodes {
+            let out = !node.runs() || !node.started() || !node.link || node.priority().is_none();
+            ensure!(out || !node.is(State::Initialize), "{} takes no part", node.name());
+        }
+        for partition in self.partitions() {
+            let actives = self.actives(&partition);
+            let takes_part = |&node: &usize| {
+                self.nodes[node].is(State::Backup) || self.nodes[node].is(State::Active)
+            };
+            let expected = usize::from(partition.iter().any(takes_part));
+            let names: Vec<String> = actives.iter().map(|&node| self.nodes[node].name()).collect();
+            ensure!(actives.len() == expected, "{expected} should be Active, and {names:?} are");
+            if let [active] = actives[..] {
+                self.check_group(active, &partition)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The Active has the address, the others do not, and nobody wants to take over.
+    fn check_group(&self, active: usize, partition: &[usize]) -> Check {
+        let active = &self.nodes[active];
+        ensure!(active.kernel.address, "{} is Active without the address", active.name());
+        for node in partition.iter().map(|&node| &self.nodes[node]) {
+            if !node.is(State::Backup) {
+                continue;
+            }
+            let name = node.name();
+            ensure!(!node.kernel.address, "{name} is Backup and has the address");
+            let (own, priority) = (node.priority(), active.priority());
+            ensure!(!node.wants(priority), "{name} ({own:?}) lets {priority:?} stay");
+            if let Some(Machine::Mainstay(router)) = &node.machine {
+                let watched = router.active_router();
+                ensure!(watched == Some((active.source, priority)), "{name} watches {watched:?}");
+            }
+        }
+        Ok(())
+    }
+}
