@@ -1,13 +1,15 @@
 //! Adverts from a virtual router MAC address, with macvlans and without (RFC 9568, 7.2 and 7.3).
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::disallowed_methods)] // The kernel's time is real.
 
 mod linux_support;
 
 use std::net::IpAddr;
+use std::time::Instant;
 
 use linux_support::*;
 use vrrp::linux::frame::{FrameSocket, HEADER_LEN, advert_header};
-use vrrp::linux::socket::{AdvertSocket, Datagram, RecvBuf, SocketError};
+use vrrp::linux::socket::{AdvertSocket, Datagram, Outbound, RecvBuf, SocketError};
 use vrrp::time::Centis;
 use vrrp::wire::{ChecksumForm, MAX_LEN, Outgoing, group, virtual_mac};
 use vrrp::{Family, Priority, Vrid};
@@ -154,6 +156,34 @@ fn the_other_actives_adverts_reach_the_parent_past_an_own_macvlan() {
             ip(&format!("link delete {name}"));
             peer.run(move || ip(&format!("link delete {name}")));
         }
+    }
+}
+
+/// What one advert of 255 costs the sender: alone, together with the others, and as a frame.
+#[test]
+fn adverts_that_leave_together_cost_less() {
+    let Some(_peer) = namespaces() else { return };
+    for family in FAMILIES {
+        let frames: Vec<_> = (1..=255).map(|id| frame(family, id, HERE)).collect();
+        let frames: Vec<&[u8]> = frames.iter().map(Vec::as_slice).collect();
+        let to = group(family);
+        let packets: Vec<_> =
+            frames.iter().map(|frame| Outbound { packet: &frame[HEADER_LEN..], to }).collect();
+        let (socket, frame_socket) = (open(HERE, family), FrameSocket::open(index(HERE)).unwrap());
+        let cost = |send: &dyn Fn()| {
+            let round = |_| {
+                let start = Instant::now();
+                send();
+                start.elapsed() / 255
+            };
+            figures((0..200).map(round).collect())
+        };
+        let alone = cost(&|| packets.iter().for_each(|it| socket.send(it.packet, to).unwrap()));
+        let together = cost(&|| assert_eq!(socket.send_many(&packets).count, 255));
+        let as_frames = cost(&|| assert_eq!(frame_socket.send_many(&frames).count, 255));
+        eprintln!("{family}: alone {alone}");
+        eprintln!("{family}: together {together}");
+        eprintln!("{family}: as frames {as_frames}");
     }
 }
 

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod interpreter;
+
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::unix::net::UnixDatagram;
 
@@ -87,114 +89,16 @@ impl Packet {
     }
 }
 
-/// Runs a program as the kernel would, for the instructions in use.
-fn run(program: &[Instruction], packet: &Packet, random: u32) -> u32 {
-    let seen = packet.seen();
-    let (mut a, mut x, mut memory, mut pc) = (0_u32, 0_u32, 0_u32, 0_usize);
-    let load = |at: u32, length: usize| -> Option<u32> {
-        let (bytes, at) = if at == RANDOM {
-            return Some(random);
-        } else if at >= NETWORK_HEADER {
-            (packet.bytes.as_slice(), at - NETWORK_HEADER)
-        } else {
-            (seen, at)
-        };
-        let at = usize::try_from(at).unwrap();
-        let bytes = bytes.get(at..at + length)?;
-        Some(bytes.iter().fold(0, |value, &byte| value << 8 | u32::from(byte)))
-    };
-    loop {
-        let Instruction { code, if_true, if_false, k } = program[pc];
-        pc += 1;
-        let loaded = match code {
-            LOAD_BYTE => Some(load(k, 1)),
-            LOAD_HALF => Some(load(k, 2)),
-            LOAD_WORD => Some(load(k, 4)),
-            LOAD_BYTE_AT_X => Some(load(x + k, 1)),
-            LOAD_HALF_AT_X => Some(load(x + k, 2)),
-            _ => None,
-        };
-        match loaded {
-            Some(Some(value)) => a = value,
-            Some(None) => return 0,
-            None => {}
-        }
-        let condition = match code {
-            LOAD_BYTE | LOAD_HALF | LOAD_WORD | LOAD_BYTE_AT_X | LOAD_HALF_AT_X => continue,
-            LOAD_LENGTH => {
-                a = u32::try_from(seen.len()).unwrap();
-                continue;
-            }
-            LOAD_IMMEDIATE => {
-                a = k;
-                continue;
-            }
-            LOAD_MEMORY => {
-                assert_eq!(k, 0);
-                a = memory;
-                continue;
-            }
-            STORE => {
-                assert_eq!(k, 0);
-                memory = a;
-                continue;
-            }
-            LOAD_X_HEADER_LENGTH => {
-                x = u32::from(seen[usize::try_from(k).unwrap()] & 0xf) * 4;
-                continue;
-            }
-            LOAD_X_IMMEDIATE => {
-                x = k;
-                continue;
-            }
-            MOVE_TO_X => {
-                x = a;
-                continue;
-            }
-            ADD | ADD_X => {
-                a = a.wrapping_add(if code == ADD { k } else { x });
-                continue;
-            }
-            SUBTRACT_X => {
-                a = a.wrapping_sub(x);
-                continue;
-            }
-            AND => {
-                a &= k;
-                continue;
-            }
-            SHIFT_LEFT => {
-                a <<= k;
-                continue;
-            }
-            SHIFT_RIGHT => {
-                a >>= k;
-                continue;
-            }
-            SHIFT_RIGHT_BY_X => {
-                a >>= x;
-                continue;
-            }
-            JUMP => {
-                pc += usize::try_from(k).unwrap();
-                continue;
-            }
-            RETURN => return k,
-            JUMP_IF_EQUAL => a == k,
-            JUMP_IF_AT_LEAST => a >= k,
-            JUMP_IF_AT_LEAST_X => a >= x,
-            JUMP_IF_BITS => a & k != 0,
-            other => panic!("unknown instruction {other:#x}"),
-        };
-        pc += usize::from(if condition { if_true } else { if_false });
-    }
-}
-
 const UNLUCKY: u32 = u32::MAX;
 
-fn passes(vrids: &[Vrid], packet: &Packet) -> bool {
+/// What the program makes of the packet when its random number is this.
+fn verdict(vrids: &[Vrid], packet: &Packet, random: u32) -> u32 {
     let program = draft(packet.family, vrids);
-    run(&program.program[..program.length], packet, UNLUCKY) == WHOLE
+    interpreter::run(&program.program[..program.length], packet.seen(), &packet.bytes, random)
+}
+
+fn passes(vrids: &[Vrid], packet: &Packet) -> bool {
+    verdict(vrids, packet, UNLUCKY) == WHOLE
 }
 
 fn vrid(vrid: u8) -> Vrid {
@@ -376,8 +280,7 @@ fn every_vrid_is_found_and_no_other() {
 #[test]
 fn an_advert_to_another_group_never_passes() {
     let mut packet = good(Family::Ipv6, vrid(1), 1, 100);
-    let program = draft(Family::Ipv6, &[vrid(1)]);
-    let verdict = |packet: &Packet| run(&program.program[..program.length], packet, 0);
+    let verdict = |packet: &Packet| verdict(&[vrid(1)], packet, 0);
     for byte in 0..16 {
         let mut other = packet.clone();
         other.bytes[24 + byte] ^= 0x10;
@@ -393,14 +296,12 @@ fn an_advert_to_another_group_never_passes() {
 #[test]
 fn one_in_a_thousand_and_twenty_four_of_the_refused_passes() {
     for family in [Family::Ipv4, Family::Ipv6] {
-        let program = draft(family, &[]);
-        let program = &program.program[..program.length];
         let packet = good(family, vrid(1), 1, 100);
         let limit = u32::MAX / SAMPLED_ONE_IN + 1;
-        assert_eq!(run(program, &packet, 0), WHOLE);
-        assert_eq!(run(program, &packet, limit - 1), WHOLE);
-        assert_eq!(run(program, &packet, limit), NOTHING);
-        assert_eq!(run(program, &packet, u32::MAX), NOTHING);
+        assert_eq!(verdict(&[], &packet, 0), WHOLE);
+        assert_eq!(verdict(&[], &packet, limit - 1), WHOLE);
+        assert_eq!(verdict(&[], &packet, limit), NOTHING);
+        assert_eq!(verdict(&[], &packet, u32::MAX), NOTHING);
     }
 }
 
@@ -408,13 +309,12 @@ fn one_in_a_thousand_and_twenty_four_of_the_refused_passes() {
 #[test]
 fn packets_of_every_length_are_sampled() {
     for family in [Family::Ipv4, Family::Ipv6] {
-        let program = draft(family, &[vrid(1)]);
         for length in 0..24 {
             let mut packet = good(family, vrid(1), 255, 100);
             let at = packet.message_at();
             packet.bytes.truncate(at + length);
             packet.fix_lengths();
-            assert_eq!(run(&program.program[..program.length], &packet, 0), WHOLE, "{length}");
+            assert_eq!(verdict(&[vrid(1)], &packet, 0), WHOLE, "{length}");
         }
     }
 }
