@@ -6,8 +6,9 @@ use crate::linux::clock;
 use crate::proto::{Event, EventKind, Stamp};
 use crate::time::Instant;
 
-/// How many events wait for a daemon; the oldest go first.
-const CAPACITY: usize = 1024;
+/// How many events wait for a daemon: as many as when all virtual routers of a process move at once.
+/// The oldest go first.
+const CAPACITY: usize = 16 * 1024;
 
 #[derive(Default)]
 pub(super) struct Journal {

@@ -1,5 +1,7 @@
 //! Why virtual routers cannot run.
 
+use core::net::IpAddr;
+
 use crate::Family;
 use crate::linux::interface::LinkInfo;
 
@@ -18,11 +20,21 @@ pub(super) enum Problem {
         Family::Ipv6 => "link-local IPv6 address that is ready",
     })]
     NoAddress(Family),
+    /// The address that the unicast peers know the router by.
+    #[error("the interface does not have the address {0}, which the unicast peers know")]
+    NoSource(IpAddr),
     #[error("the macvlan with the virtual MAC address {} does not exist (yet)", mac(.0))]
     NoMacvlan([u8; 6]),
     /// A socket could not be opened on it; in words.
     #[error("{0}")]
     Socket(String),
+}
+
+impl Problem {
+    /// Whether it is one virtual router's alone.
+    pub(super) const fn is_private(&self) -> bool {
+        matches!(self, Self::NoSource(_) | Self::NoMacvlan(_))
+    }
 }
 
 /// What keeps an interface from being used, as far as the link itself goes.

@@ -3,8 +3,10 @@
 use core::net::IpAddr;
 
 use super::Keeper;
+use super::member::Member;
 use super::ports::Frames;
 use super::problem::Problem;
+use crate::config::Transport;
 use crate::linux::messages::{Order, PortId, SlotId};
 use crate::linux::source::choose_source;
 use crate::proto::EventKind;
@@ -41,9 +43,14 @@ impl Keeper {
         {
             return Err(problem.clone());
         }
+        let ifindex = port.ifindex.ok_or(Problem::Missing)?;
+        if let Transport::Unicast { source: Some(source), .. } = member.spec.transport {
+            let there = self.has_own(member, ifindex, source);
+            return if there { Ok(source) } else { Err(Problem::NoSource(source)) };
+        }
         let own = || {
-            let ifindex = port.ifindex.filter(|_| member.is_owner())?;
-            self.choose(member.port, ifindex, member.addresses())
+            let owned = member.is_owner().then(|| member.addresses())?;
+            self.choose(member.port, ifindex, owned)
         };
         port.source.or_else(own).ok_or(Problem::NoAddress(port.family))
     }
@@ -62,11 +69,18 @@ impl Keeper {
         }
         // What concerns the interface is told once for all.
         let problem = source.err();
-        let missing = |problem: &Problem| matches!(problem, Problem::NoMacvlan(_));
-        if problem.as_ref().is_some_and(missing) || old.err().as_ref().is_some_and(missing) {
+        let private = |problem: &Problem| problem.is_private();
+        if problem.as_ref().is_some_and(private) || old.err().as_ref().is_some_and(private) {
             let problem = problem.map(|problem| problem.to_string());
             self.record(Some(id), EventKind::Interface { interface, problem });
         }
+    }
+
+    /// Whether an interface has an address that is no virtual one, save the router's own.
+    fn has_own(&self, member: &Member, ifindex: u32, address: IpAddr) -> bool {
+        let mut forms = self.addresses.find(ifindex, address);
+        let is_virtual = self.roster.with_address(member.port, address).next().is_some();
+        forms.any(|info| info.usable && !info.ours && (!is_virtual || member.is_own(info)))
     }
 
     /// An address of the interface that is no virtual one, save those that are `owned`.

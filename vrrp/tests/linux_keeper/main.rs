@@ -1,8 +1,17 @@
-//! The VRRP process as the daemon sees it: addresses that move, that others add, and new names.
+//! The VRRP process as the daemon sees it, with the kernel under it.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(clippy::disallowed_methods)] // The kernel's time is real.
 
+#[path = "../linux_support/mod.rs"]
 mod linux_support;
+
+mod addresses;
+mod announcements;
+mod ipv6;
+mod owner;
+mod reload;
+mod scale;
+mod virtual_mac;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::OwnedFd;
@@ -16,13 +25,11 @@ use rustix::net::{
     send, socket,
 };
 use vrrp::config::{Addresses, Checksum, Lease, OnDegraded, Preempt, RouterConfig, Transport};
-use vrrp::linux::monitor::{Change, Monitor};
-use vrrp::linux::neighbour::Listener;
 use vrrp::linux::netlink::Netlink;
 use vrrp::proto::{EventKind, Reply, Request, RouterSpec, RouterStatus};
 use vrrp::router::{Report, State};
 use vrrp::time::Centis;
-use vrrp::{Family, Priority, Vrid};
+use vrrp::{Priority, Vrid};
 
 const SOCKET: &str = "VRRP_TEST_SOCKET";
 
@@ -100,6 +107,16 @@ impl Process {
         self.wait_for_event("installation", installed);
     }
 
+    fn wait_for_state(&self, name: &str, state: State) {
+        self.wait("state", |reply| match reply {
+            Reply::Event(event) if event.router.as_deref() == Some(name) => match event.kind {
+                EventKind::Router(Report::Transition { to, .. }) if to == state => Some(()),
+                _ => None,
+            },
+            _ => None,
+        });
+    }
+
     fn status(&self, name: &str) -> RouterStatus {
         self.ask(&Request::Status);
         self.wait("status", |reply| match reply {
@@ -143,74 +160,20 @@ fn router(name: &str, vrid: u8, priority: u8, address: IpAddr) -> RouterSpec {
     }
 }
 
+/// A macvlan for VRID 7, as the daemon makes it: down, without addresses, and known by its MAC
+/// address only once it is set up so that it will make itself none.
+fn make_macvlan() {
+    ip(&format!("link add link {HERE} name vrrp7 type macvlan mode bridge"));
+    ip("link set vrrp7 addrgenmode none");
+    ip("link set vrrp7 address 00:00:5e:00:01:07");
+}
+
+/// The addresses on [`HERE`].
 fn present() -> Vec<IpAddr> {
-    let addresses = Netlink::open().unwrap().addresses(Some(index(HERE))).unwrap();
+    present_on(HERE)
+}
+
+fn present_on(interface: &str) -> Vec<IpAddr> {
+    let addresses = Netlink::open().unwrap().addresses(Some(index(interface))).unwrap();
     addresses.into_iter().map(|info| info.address).collect()
-}
-
-#[test]
-fn addresses_that_two_routers_swap_stay() {
-    let Some(_peer) = namespaces() else { return };
-    let mut process = Process::start();
-    process.commit(&[router("a", 1, 255, vip(11)), router("b", 2, 255, vip(12))]);
-    process.wait_for_installation();
-    process.wait_for_installation();
-    let mut monitor = Monitor::open().unwrap();
-    process.commit(&[router("a", 1, 255, vip(12)), router("b", 2, 255, vip(11))]);
-    process.wait_for_installation();
-    process.wait_for_installation();
-    assert!(process.status("a").installed && process.status("b").installed);
-    while let Some(change) = monitor.recv().unwrap() {
-        assert!(!matches!(change, Change::AddressRemoved(_)), "{change:?}");
-    }
-    assert!(present().contains(&vip(11)) && present().contains(&vip(12)));
-}
-
-#[test]
-fn a_new_name_moves_nothing() {
-    let Some(_peer) = namespaces() else { return };
-    let mut process = Process::start();
-    process.commit(&[router("old", 1, 255, vip(11))]);
-    process.wait_for_installation();
-    let before = process.status("old").last_transition;
-    process.commit(&[router("new", 1, 255, vip(11))]);
-    let after = process.status("new");
-    assert_eq!((after.state, after.installed), (State::Active, true));
-    assert_eq!(after.last_transition, before);
-}
-
-/// An earlier run's address, and what another program adds later.
-#[test]
-fn an_address_that_a_backup_has_is_removed() {
-    let Some(_peer) = namespaces() else { return };
-    ip("address add 10.0.0.11/32 dev here");
-    let mut process = Process::start();
-    let removed = |kind: &EventKind| matches!(kind, EventKind::StaleRemoved { addresses, .. } if *addresses == [vip(11)]);
-    process.commit(&[router("a", 1, 100, vip(11))]);
-    process.wait_for_event("removal", removed);
-    for _ in 0..3 {
-        ip("address add 10.0.0.11/32 dev here");
-        process.wait_for_event("removal", removed);
-        assert!(!present().contains(&vip(11)));
-    }
-    assert!(present().contains(&HERE_IP.into()));
-}
-
-/// Every neighbour has the old Ethernet address in its cache.
-#[test]
-fn another_ethernet_address_is_announced() {
-    const NEW_MAC: [u8; 6] = [2, 0, 0, 0, 0, 0x77];
-    let Some(peer) = namespaces() else { return };
-    let listener = peer.run(|| Listener::open(index(THERE), Family::Ipv4, &[vip(11)]).unwrap());
-    let mut process = Process::start();
-    let mut spec = router("a", 1, 255, vip(11));
-    spec.config.lease = None;
-    process.commit(&[spec]);
-    let hear = || wait_for("announcement", &listener, || listener.recv().unwrap()).mac;
-    // At once, after 0.1 s and after 1 s: from then on nothing is planned.
-    for _ in 0..3 {
-        assert_eq!(hear(), link(HERE).unwrap().mac.unwrap());
-    }
-    ip("link set here address 02:00:00:00:00:77");
-    assert_eq!(hear(), NEW_MAC);
 }
