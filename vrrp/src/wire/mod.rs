@@ -25,9 +25,6 @@ pub const TTL: u8 = 255;
 pub const GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
 /// The IPv6 group of all VRRP routers (RFC 9568, 5.1.2.2).
 pub const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12);
-/// The bytes of the largest IPv4 advertisement: header, fixed part, 255 addresses.
-pub const MAX_IPV4_LEN: usize =
-    IPV4_HEADER_LEN + FIXED_LEN + MOST_ADDRESSES * Family::Ipv4.address_len();
 /// The bytes of the largest advertisement: IPv6 with 255 addresses.
 pub const MAX_LEN: usize =
     IPV6_HEADER_LEN + FIXED_LEN + MOST_ADDRESSES * Family::Ipv6.address_len();

@@ -5,8 +5,8 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use etherparse::{IpDscp, IpNumber, Ipv4Header, Ipv6Header};
 
 use super::{
-    CHECKSUM_AT, ChecksumForm, FIXED_LEN, IPV4_HEADER_LEN, IPV6_HEADER_LEN, MAX_IPV4_LEN, MAX_LEN,
-    PROTOCOL, TTL, VERSION_AND_TYPE, checksum,
+    CHECKSUM_AT, ChecksumForm, FIXED_LEN, IPV4_HEADER_LEN, IPV6_HEADER_LEN, MAX_LEN, PROTOCOL, TTL,
+    VERSION_AND_TYPE, checksum,
 };
 use crate::time::Centis;
 use crate::{Family, Priority, Vrid};
@@ -50,17 +50,6 @@ impl Outgoing<'_> {
             }
             _ => 0,
         };
-        &buffer[..end]
-    }
-
-    /// [`Self::encode`] for IPv4 alone, into a smaller buffer.
-    pub fn encode_ipv4<'b>(
-        &self,
-        source: Ipv4Addr,
-        destination: Ipv4Addr,
-        buffer: &'b mut [u8; MAX_IPV4_LEN],
-    ) -> &'b [u8] {
-        let end = self.write_ipv4(source, destination, buffer);
         &buffer[..end]
     }
 
