@@ -4,7 +4,7 @@
 
 mod linux_support;
 
-use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use linux_support::*;
@@ -140,6 +140,23 @@ fn an_address_is_removed_whatever_prefix_lengths_it_has() {
         assert!(!has(&mut netlink, VIP));
         assert!(has(&mut netlink, HERE_IP.into()), "the node's own address");
     }
+}
+
+/// The kernel wants to be told the prefix length of an IPv6 address.
+#[test]
+fn addresses_of_both_families_and_any_prefix_go_in_one_batch() {
+    let Some(_peer) = namespaces() else { return };
+    let (mut netlink, here) = (Netlink::open().unwrap(), index(HERE));
+    netlink.install(here, VIP_LINK_LOCAL, None).unwrap();
+    ip("address add fd00::10/64 dev here nodad");
+    ip("address add 10.0.0.10/24 dev here");
+    let absent: IpAddr = "fd00::11".parse().unwrap();
+    let unwanted = [VIP, VIP_V6, VIP_LINK_LOCAL, absent].map(|vip| (here, vip));
+    let deleted = Ok(Removed::Deleted);
+    let expected = [deleted, deleted, deleted, Ok(Removed::WasAbsent)];
+    assert_eq!(netlink.remove_many(&unwanted), expected);
+    assert!([VIP, VIP_V6, VIP_LINK_LOCAL].iter().all(|&vip| !has(&mut netlink, vip)));
+    assert!(has(&mut netlink, HERE_LINK_LOCAL.into()) && has(&mut netlink, HERE_IP.into()));
 }
 
 /// What the daemon sets `promote_secondaries` for.
@@ -299,8 +316,15 @@ fn without_the_capability_an_install_is_denied() {
 fn two_hundred_and_fifty_five_addresses_go_at_once() {
     let Some(_peer) = namespaces() else { return };
     let (mut netlink, here) = (Netlink::open().unwrap(), index(HERE));
-    let addresses: Vec<IpAddr> =
-        (1..=255).map(|last| Ipv4Addr::new(10, 0, 1, last).into()).collect();
+    let ipv4 = (1..=255).map(|last| Ipv4Addr::new(10, 0, 1, last).into());
+    let ipv6 = (1..=255).map(|last| Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 1, last).into());
+    for addresses in [ipv4.collect::<Vec<_>>(), ipv6.collect()] {
+        figures_of_many(&mut netlink, here, &addresses);
+    }
+}
+
+fn figures_of_many(netlink: &mut Netlink, here: u32, addresses: &[IpAddr]) {
+    let family = Family::of(addresses[0]);
     let wanted: Vec<Install> = addresses
         .iter()
         .map(|&address| Install { ifindex: here, address, lease: lease(3) })
@@ -321,9 +345,9 @@ fn two_hundred_and_fifty_five_addresses_go_at_once() {
         assert!(removed.iter().all(|answer| *answer == Ok(Removed::Deleted)));
         assert!(netlink.addresses(Some(here)).unwrap().iter().all(|i| !i.ours));
     }
-    eprintln!("255 installs: {}", figures(installs));
-    eprintln!("255 renewals: {}", figures(renewals));
-    eprintln!("255 removals: {}", figures(removals));
+    eprintln!("{family}, 255 installs: {}", figures(installs));
+    eprintln!("{family}, 255 renewals: {}", figures(renewals));
+    eprintln!("{family}, 255 removals: {}", figures(removals));
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod macvlan;
 use core::net::IpAddr;
 use core::ops::ControlFlow;
 use core::time::Duration;
+use std::collections::BTreeMap;
 use std::io;
 
 use netlink_packet_core::{
@@ -141,13 +142,23 @@ impl Netlink {
         unwanted: &[(u32, IpAddr)],
     ) -> Vec<Result<Removed, NetlinkError>> {
         let mut outcomes = vec![Ok(Removed::WasAbsent); unwanted.len()];
-        let mut pending: Vec<(usize, AddressMessage)> = unwanted
+        let requests = unwanted
             .iter()
             .enumerate()
-            .map(|(i, &(ifindex, address))| (i, removal(ifindex, address, 128)))
-            .collect();
-        pending.extend(self.ipv6_twins(unwanted));
-        // Each round may find the address once more, with another prefix length.
+            .map(|(i, &(ifindex, address))| (i, removal(ifindex, address, 128)));
+        self.remove_while_present(requests.collect(), &mut outcomes);
+        let others = self.ipv6_with_other_prefixes(unwanted, &outcomes);
+        self.remove_while_present(others, &mut outcomes);
+        outcomes
+    }
+
+    /// Makes the requests, each about the address at its place in the list, again and again: each
+    /// round may find an IPv4 address once more, with another prefix length.
+    fn remove_while_present(
+        &mut self,
+        mut pending: Vec<(usize, AddressMessage)>,
+        outcomes: &mut [Result<Removed, NetlinkError>],
+    ) {
         for _ in 0..MAX_TWINS {
             if pending.is_empty() {
                 break;
@@ -170,7 +181,6 @@ impl Netlink {
                 None => false,
             });
         }
-        outcomes
     }
 
     /// The addresses of one interface, or of all, in the kernel's order.
@@ -211,20 +221,26 @@ impl Netlink {
         outcomes.into_iter().next().unwrap_or(Err(NetlinkError::Timeout))
     }
 
-    /// Removals for the IPv6 addresses that are there with another prefix length than /128: the
-    /// kernel wants to be told which. IPv4 addresses it removes by themselves.
-    fn ipv6_twins(&mut self, unwanted: &[(u32, IpAddr)]) -> Vec<(usize, AddressMessage)> {
-        if unwanted.iter().all(|(_, address)| address.is_ipv4()) {
+    /// Removals for the IPv6 addresses that were not found as /128 but are there: the kernel wants
+    /// to be told the prefix length. An interface has an IPv6 address once.
+    fn ipv6_with_other_prefixes(
+        &mut self,
+        unwanted: &[(u32, IpAddr)],
+        outcomes: &[Result<Removed, NetlinkError>],
+    ) -> Vec<(usize, AddressMessage)> {
+        let absent = unwanted.iter().zip(outcomes).enumerate().filter(|(_, (entry, outcome))| {
+            entry.1.is_ipv6() && **outcome == Ok(Removed::WasAbsent)
+        });
+        let absent: BTreeMap<_, _> = absent.map(|(i, (entry, _))| (*entry, i)).collect();
+        if absent.is_empty() {
             return Vec::new();
         }
         let present = self.addresses(None).unwrap_or_default();
-        let twins = present.iter().filter(|info| info.address.is_ipv6() && info.prefix_len != 128);
-        twins
-            .filter_map(|info| {
-                let i = unwanted.iter().position(|&entry| entry == (info.ifindex, info.address))?;
-                Some((i, removal(info.ifindex, info.address, info.prefix_len)))
-            })
-            .collect()
+        let others = present.iter().filter_map(|info| {
+            let &i = absent.get(&(info.ifindex, info.address))?;
+            Some((i, exact_removal(info)))
+        });
+        others.collect()
     }
 
     /// Sends the requests, each with its flags, and collects their answers in order.
