@@ -53,13 +53,11 @@ each_virtual_router() {
   done
 }
 
-# Of the other nodes: where a virtual router's unicast adverts go.
-peers() {
+# source_of NODE: from and to where a virtual router's unicast adverts go.
+source_of() { if [[ $family == 4 ]]; then address "$1" "$link"; else address6 "$1" "$link"; fi; }
+peers() { # [all]
   local other
-  for other in $(nodes); do
-    [[ $other == "$node" ]] && continue
-    if [[ $family == 4 ]]; then address "$other" "$link"; else link_local "$other"; fi
-  done
+  for other in $(nodes); do [[ $other == "$node" && -z ${1:-} ]] || source_of "$other"; done
 }
 
 quoted() { printf '"%s", ' "$@" | sed 's/, $//'; }
@@ -89,9 +87,12 @@ mainstay_virtual_router() {
   printf 'addresses = [%s]\nadvert_interval = "%s"\nlease = "%s"\n' "${listed%, }" "$interval" "$lease"
   [[ $preempt == default ]] || printf 'preempt = "%s"\n' "$preempt"
   [[ -z $per_node ]] || printf 'priority = { %s }\n' "${per_node%, }"
+  # Low priorities leave no room for those of degraded routers.
+  [[ -z $per_node || $preempt == default ]] || printf 'on_degraded = "release"\n'
   [[ -z $mac ]] || printf 'virtual_mac = true\n'
   [[ $checksum == auto || $family == 6 ]] || printf 'checksum = "%s"\n' "$checksum"
-  [[ $transport == multicast ]] || printf 'transport = "unicast"\npeers = [%s]\n' "$(quoted $(peers))"
+  # The same list on every node, itself included.
+  [[ $transport == multicast ]] || printf 'transport = "unicast"\npeers = [%s]\n' "$(quoted $(peers all))"
 }
 
 # --- keepalived --------------------------------------------------------------------------
@@ -120,8 +121,7 @@ keepalived_instance() {
     [[ $transport == multicast ]] || printf '  vmac_xmit_base\n'
   fi
   if [[ $transport == unicast ]]; then
-    if [[ $family == 4 ]]; then vip=$(address "$node" "$link"); else vip=$(link_local "$node"); fi
-    printf '  unicast_src_ip %s\n  unicast_peer {\n' "$vip"
+    printf '  unicast_src_ip %s\n  unicast_peer {\n' "$(source_of "$node")"
     printf '    %s\n' $(peers)
     printf '  }\n'
   fi
