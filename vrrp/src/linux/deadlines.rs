@@ -49,39 +49,30 @@ impl Deadlines {
         }
     }
 
-    /// Moves the entry at `at` up or down to where it belongs.
+    /// Moves the entry at `at` up or down to where it belongs: the others move over into the gap
+    /// that it leaves.
     fn settle(&mut self, mut at: usize) {
-        while at > 0 && self.heap[at] < self.heap[(at - 1) / 2] {
-            self.swap(at, (at - 1) / 2);
+        let entry = self.heap[at];
+        while at > 0 && entry < self.heap[(at - 1) / 2] {
+            self.place(at, self.heap[(at - 1) / 2]);
             at = (at - 1) / 2;
         }
-        loop {
-            let children = [2 * at + 1, 2 * at + 2];
-            let least = children
-                .into_iter()
-                .filter(|&child| child < self.heap.len())
-                .min_by_key(|&child| self.heap[child]);
-            match least {
-                Some(child) if self.heap[child] < self.heap[at] => {
-                    self.swap(at, child);
-                    at = child;
-                }
-                _ => break,
+        while let Some(&left) = self.heap.get(2 * at + 1) {
+            let right = self.heap.get(2 * at + 2).copied().filter(|&right| right < left);
+            let (child, least) = right.map_or((2 * at + 1, left), |right| (2 * at + 2, right));
+            if entry <= least {
+                break;
             }
+            self.place(at, least);
+            at = child;
         }
-        self.note_place(at);
+        self.place(at, entry);
     }
 
-    fn swap(&mut self, a: usize, b: usize) {
-        self.heap.swap(a, b);
-        self.note_place(a);
-        self.note_place(b);
-    }
-
-    fn note_place(&mut self, at: usize) {
-        let key = self.heap[at].1;
+    fn place(&mut self, at: usize, entry: (Instant, u16)) {
+        self.heap[at] = entry;
         // At most as many entries as keys, and keys are u16.
-        self.places[usize::from(key)] = u16::try_from(at).ok();
+        self.places[usize::from(entry.1)] = u16::try_from(at).ok();
     }
 }
 
