@@ -7,9 +7,11 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use vrrp::Family;
+use vrrp::config::Transport;
 use vrrp::proto::{LastTransition, RouterSpec, RouterStatus};
 use vrrp::router::{Cause, State};
+use vrrp::wire::ChecksumForm;
+use vrrp::{Family, wire};
 
 use crate::timestamp::Timestamp;
 
@@ -89,6 +91,18 @@ pub struct VirtualRouterStatus {
     pub active_priority: Option<u8>,
     /// The address that this node advertises from.
     pub source: Option<IpAddr>,
+    /// How its advertisements travel: `multicast` or `unicast`.
+    #[serde(default)]
+    pub transport: String,
+    /// To whom, if by unicast.
+    #[serde(default)]
+    pub peers: Vec<IpAddr>,
+    /// The virtual router MAC address (RFC 9568, 7.3), if the addresses live at it.
+    #[serde(default)]
+    pub virtual_mac: Option<String>,
+    /// The form of the IPv4 checksum that it sends: `rfc9568` or `pseudo-header`.
+    #[serde(default)]
+    pub checksum: Option<ChecksumForm>,
     /// The local Advertisement_Interval.
     pub interval_ms: u64,
     /// How many advertisements this node has sent.
@@ -140,9 +154,11 @@ impl Status {
     }
 }
 
-impl From<&RouterStatus> for VirtualRouterStatus {
-    fn from(status: &RouterStatus) -> Self {
+impl VirtualRouterStatus {
+    /// A virtual router as the VRRP process reports it.
+    pub fn of(spec: &RouterSpec, status: &RouterStatus) -> Self {
         let problem = status.interface_problem.clone().or_else(|| status.install_error.clone());
+        let is_ipv4 = status.family == Family::Ipv4;
         Self {
             name: status.name.clone(),
             vrid: status.vrid.get(),
@@ -156,16 +172,16 @@ impl From<&RouterStatus> for VirtualRouterStatus {
             active_router: status.active_router,
             active_priority: status.active_priority.map(vrrp::Priority::get),
             source: status.source,
+            checksum: status.checksum.filter(|_| is_ipv4),
             interval_ms: millis(status.interval),
             adverts_sent: status.adverts_sent,
             adverts_received: status.adverts_received,
             last_transition: status.last_transition.map(TransitionStatus::from),
             problem,
+            ..Self::absent(spec, "")
         }
     }
-}
 
-impl VirtualRouterStatus {
     /// A virtual router while no VRRP process runs.
     pub fn absent(spec: &RouterSpec, problem: &str) -> Self {
         Self {
@@ -181,6 +197,16 @@ impl VirtualRouterStatus {
             active_router: None,
             active_priority: None,
             source: None,
+            transport: match &spec.transport {
+                Transport::Multicast => "multicast".to_owned(),
+                Transport::Unicast { .. } => "unicast".to_owned(),
+            },
+            peers: match &spec.transport {
+                Transport::Multicast => Vec::new(),
+                Transport::Unicast { peers, .. } => peers.clone(),
+            },
+            virtual_mac: virtual_mac(spec),
+            checksum: None,
             interval_ms: millis(spec.config.interval),
             adverts_sent: 0,
             adverts_received: 0,
@@ -205,6 +231,13 @@ impl From<LastTransition> for TransitionStatus {
             cause_code: cause_code(last.cause),
         }
     }
+}
+
+/// The virtual router MAC address, if the virtual router uses it.
+pub fn virtual_mac(spec: &RouterSpec) -> Option<String> {
+    let mac = wire::virtual_mac(spec.config.family(), spec.config.vrid);
+    let bytes = mac.map(|byte| format!("{byte:02x}"));
+    spec.virtual_mac.then(|| bytes.join(":"))
 }
 
 /// The cause's name for programs: as the messages to the VRRP process have it.

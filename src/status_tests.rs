@@ -90,6 +90,7 @@ fn the_names_in_json_are_a_contract() {
             "addresses",
             "adverts_received",
             "adverts_sent",
+            "checksum",
             "effective_priority",
             "family",
             "installed",
@@ -97,13 +98,26 @@ fn the_names_in_json_are_a_contract() {
             "interval_ms",
             "last_transition",
             "name",
+            "peers",
             "priority",
             "problem",
             "source",
             "state",
+            "transport",
+            "virtual_mac",
             "vrid"
         ]
     );
+}
+
+#[test]
+fn how_a_virtual_router_travels_and_its_mac_address_are_shown() {
+    let peers = vec!["10.0.0.12".parse().unwrap()];
+    let transport = Transport::Unicast { peers: peers.clone(), source: None };
+    let spec = RouterSpec { transport, virtual_mac: true, ..spec() };
+    let shown = VirtualRouterStatus::absent(&spec, "x");
+    assert_eq!((shown.transport.as_str(), shown.peers), ("unicast", peers));
+    assert_eq!(shown.virtual_mac.as_deref(), Some("00:00:5e:00:01:33"));
 }
 
 #[test]

@@ -121,6 +121,32 @@ fn check_shows_what_a_master_would_do() {
 }
 
 #[test]
+fn check_shows_ipv6_unicast_virtual_mac_addresses_and_the_owner() {
+    let scratch = Scratch::new("shapes");
+    let second = "[[node]]\nname = \"m2\"\nrole = \"master\"\naddresses = [\"10.0.0.12\"]\n\n\
+                  [[virtual_router]]";
+    let config = CONFIG.replacen("[[virtual_router]]", second, 1).replace(
+        "advert_interval = \"100ms\"",
+        "transport = \"unicast\"\nvirtual_mac = true\n\n\
+         [[virtual_router]]\nname = \"v6\"\nvrid = 51\ninterface = \"eno1\"\n\
+         addresses = [\"fe80::a\", \"fd00::a\"]\n\n\
+         [[virtual_router]]\nname = \"own\"\nvrid = 52\ninterface = \"eno1\"\n\
+         addresses = [\"10.0.0.11\"]\npriority = { m1 = 255 }",
+    );
+    let output = check(&scratch.file("mainstay.toml", &config), "m1");
+    assert_exit(&output, 0);
+    let text = stdout(&output);
+    for expected in [
+        "unicast from 10.0.0.11 to 10.0.0.12\n",
+        "on a macvlan above eno1, at 00:00:5e:00:01:33\n",
+        "v6: VRID 51 on eno1, fe80::a, fd00::a\n",
+        "priority 255, as the owner of the addresses",
+    ] {
+        assert!(text.contains(expected), "`{expected}` is missing in:\n{text}");
+    }
+}
+
+#[test]
 fn check_says_that_a_worker_has_no_virtual_routers() {
     let scratch = Scratch::new("worker");
     let output = check(&scratch.file("mainstay.toml", CONFIG), "w1");
@@ -180,6 +206,17 @@ fn a_fence_with_a_damaged_record_and_no_configuration_fails_and_keeps_the_record
     assert_exit(&output, 1);
     assert!(stderr(&output).contains("ip address del"), "{}", stderr(&output));
     assert!(record.exists());
+}
+
+#[test]
+fn a_fence_clears_up_after_virtual_mac_addresses_too() {
+    let scratch = Scratch::new("host");
+    // Of an interface that is gone, there is nothing left but the record.
+    let record = scratch.file("host.json", r#"{"macvlans": ["ms4.255.9999999"]}"#);
+    let directory = scratch.0.to_str().unwrap();
+    let output = mainstay(&["vip", "fence", "--if-dead", "--runtime-dir", directory]);
+    assert_exit(&output, 0);
+    assert!(!record.exists());
 }
 
 #[test]

@@ -2,13 +2,14 @@
 
 use std::fmt::Write;
 
-use vrrp::config::{OnDegraded, RouterConfig};
+use vrrp::config::{OnDegraded, RouterConfig, Transport};
 
 use super::args::Instance;
 use super::output;
 use crate::config::{self, Config, NodeConfig, Role, VirtualRouter};
-use crate::daemon::Shown;
+use crate::daemon::{Shown, spec, travels};
 use crate::exit::{Exit, Failure};
+use crate::status::virtual_mac;
 
 /// Checks the file and prints what the node would do.
 pub fn run(instance: &Instance) -> Result<Exit, Failure> {
@@ -46,7 +47,7 @@ fn describe(node: &NodeConfig) -> String {
         text.push_str("  no virtual routers: there is no VIP to look after\n");
     }
     for router in &node.virtual_routers {
-        let VirtualRouter { name, interface, config, .. } = router;
+        let VirtualRouter { name, interface, config, transport, .. } = router;
         let RouterConfig { vrid, interval, addresses, .. } = config;
         // Writing to a String cannot fail.
         let _ = writeln!(
@@ -57,12 +58,21 @@ fn describe(node: &NodeConfig) -> String {
             Shown(config.preempt),
             config.lease.map_or_else(|| "off".to_owned(), |lease| format!("{}s", lease.as_secs())),
         );
+        if *transport != Transport::Multicast {
+            let _ = writeln!(text, "    {}", travels(transport));
+        }
+        if let Some(mac) = virtual_mac(&spec(router)) {
+            let _ = writeln!(text, "    on a macvlan above {interface}, at {mac}");
+        }
     }
     text
 }
 
 fn priority(config: &RouterConfig) -> String {
     let RouterConfig { priority, degraded_priority, .. } = config;
+    if priority.is_owner() {
+        return format!("priority {priority}, as the owner of the addresses");
+    }
     match config.on_degraded {
         OnDegraded::Advertise => format!("priority {priority}, {degraded_priority} when degraded"),
         OnDegraded::Release => format!("priority {priority}, released when degraded"),

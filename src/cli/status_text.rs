@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use vrrp::router::State;
+use vrrp::wire::ChecksumForm;
 
 use super::output::{Colour, Style};
 use crate::events::list;
@@ -46,17 +47,32 @@ fn block(router: &VirtualRouterStatus, now: Timestamp, style: Style) -> String {
         let here = if router.state == Some(State::Active) { " (this node)" } else { "" };
         line("Active", &format!("{active}{with}{here}"));
     }
+    let form = match router.checksum {
+        Some(ChecksumForm::PseudoHeader) => ", checksum with pseudo-header",
+        Some(ChecksumForm::Rfc9568) | None => "",
+    };
     let VirtualRouterStatus { adverts_sent, adverts_received, interval_ms, .. } = router;
     line(
         "adverts",
-        &format!("{adverts_sent} sent, {adverts_received} received, each {interval_ms} ms"),
+        &format!("{adverts_sent} sent, {adverts_received} received, each {interval_ms} ms{form}"),
     );
     if let Some(problem) = &router.problem {
         line("problem", &style.paint(Colour::Red, problem));
     }
     let VirtualRouterStatus { name, vrid, family, interface, .. } = router;
     let title = style.paint(Colour::Bold, name);
-    format!("{title}  VRID {vrid}, {family}, on {interface}\n{text}")
+    let ways = ways(router);
+    format!("{title}  VRID {vrid}, {family}, on {interface}{ways}\n{text}")
+}
+
+/// In which ways it is not as most are.
+fn ways(router: &VirtualRouterStatus) -> String {
+    let unicast = (router.transport == "unicast").then(|| match router.peers.len() {
+        1 => ", unicast to 1 peer".to_owned(),
+        n => format!(", unicast to {n} peers"),
+    });
+    let mac = router.virtual_mac.as_ref().map(|mac| format!(", at {mac}"));
+    unicast.into_iter().chain(mac).collect()
 }
 
 fn state(router: &VirtualRouterStatus, now: Timestamp, style: Style) -> String {
@@ -173,6 +189,20 @@ warning: memory is not locked
         let status: Status = serde_json::from_str(STATUS).unwrap();
         let now = "2026-01-31T12:03:12.000Z".parse().unwrap();
         assert_eq!(render(&status, now, Style::PLAIN), TEXT);
+    }
+
+    #[test]
+    fn what_few_have_is_shown_where_it_is() {
+        let mut status: Status = serde_json::from_str(STATUS).unwrap();
+        let router = status.virtual_routers.first_mut().unwrap();
+        router.transport = "unicast".to_owned();
+        router.peers = ["10.0.0.12", "10.0.0.13"].map(|it| it.parse().unwrap()).to_vec();
+        router.virtual_mac = Some("00:00:5e:00:01:33".to_owned());
+        router.checksum = Some(ChecksumForm::PseudoHeader);
+        let text = render(&status, Timestamp::now(), Style::PLAIN);
+        let title = "VRID 51, IPv4, on eno1, unicast to 2 peers, at 00:00:5e:00:01:33\n";
+        assert!(text.contains(title), "{text}");
+        assert!(text.contains("each 100 ms, checksum with pseudo-header\n"), "{text}");
     }
 
     #[test]

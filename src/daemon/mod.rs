@@ -36,7 +36,7 @@ use tokio::sync::mpsc;
 use actor::Daemon;
 pub use actor::{Command, Reloaded};
 pub use lock::{Lock, LockError};
-pub use plan::{Plan, Shown};
+pub use plan::{Plan, Shown, spec, travels};
 pub use reload::ReloadError;
 
 use crate::config::{self, NodeName};

@@ -61,7 +61,8 @@ impl Plan {
     }
 }
 
-fn spec(router: &VirtualRouter) -> RouterSpec {
+/// A virtual router as the VRRP process is asked for it.
+pub fn spec(router: &VirtualRouter) -> RouterSpec {
     RouterSpec {
         name: router.name.clone(),
         interface: router.interface.clone(),

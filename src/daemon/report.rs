@@ -119,7 +119,7 @@ impl Daemon {
         let vrrp = self.vrrp_status();
         let problem = vrrp.problem.as_deref().unwrap_or("the VRRP process has not reported it yet");
         let status = |spec: &vrrp::proto::RouterSpec| match self.known.routers.get(&spec.name) {
-            Some(known) => VirtualRouterStatus::from(known),
+            Some(known) => VirtualRouterStatus::of(spec, known),
             // What a process does that this daemon cannot talk to, nobody knows.
             None if vrrp.pid.is_some() => VirtualRouterStatus::unknown(spec, problem),
             None => VirtualRouterStatus::absent(spec, problem),

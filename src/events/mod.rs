@@ -89,6 +89,7 @@ impl Entry {
                 | "state_corrupt"
                 | "reload_failed"
                 | "fence_failed"
+                | "host_problem"
                 | "install_failed"
                 | "withdraw_failed"
                 | "announce_failed"

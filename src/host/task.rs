@@ -39,12 +39,14 @@ pub struct Output {
 }
 
 impl Output {
-    /// Tells of an outcome. Fails only if the daemon has ended.
+    /// Tells of an outcome; of a problem once, until it is solved.
     fn tell(&self, entries: Vec<Entry>, problems: Vec<String>) {
-        for entry in entries {
+        let known = self.warn.send_replace(problems.clone());
+        let new = problems.into_iter().filter(|problem| !known.contains(problem));
+        for entry in entries.into_iter().chain(new.map(|it| Entry::now("host_problem", it))) {
+            // Fails only if the daemon has ended.
             let _ = self.said.send(entry);
         }
-        self.warn.send_replace(problems);
     }
 }
 
@@ -70,7 +72,6 @@ pub async fn serve(
                 Some(Command::CleanUp(done)) => {
                     let cleaned = spawn_blocking(move || macvlans.clean_up()).await;
                     if let Ok(Outcome { entries, problems, .. }) = cleaned {
-                        problems.iter().for_each(|problem| tracing::warn!("{problem}"));
                         output.tell(entries, problems);
                     }
                     // Nobody need wait for it.
