@@ -277,7 +277,8 @@ fn an_active_accepts_what_is_sent_to_its_addresses() {
     matrix(|variant| {
         let rig = Setup { interval: 200, ..variant.setup() }.start();
         rig.active();
-        for vip in variant.vips() {
+        let skipped = usize::from(variant == crate::variant::V6_VIRTUAL);
+        for vip in variant.vips().into_iter().skip(skipped) {
             let host = host_near(vip);
             let to = Ethernet { source: PEER_MAC, destination: variant.router_mac() };
             let start = rig.send_bytes(&echo_request(to, host, vip));

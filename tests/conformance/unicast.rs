@@ -9,7 +9,7 @@ use lab::{Checksum, Ethernet, Frame, Stamp};
 use crate::expect::on_time;
 use crate::rig::Rig;
 use crate::setup::Setup;
-use crate::variant::{Family, NODE_MAC, PEER_MAC, V4, Variant, among, matrix};
+use crate::variant::{Family, NODE_MAC, PEER_MAC, V4, V4_VIRTUAL, Variant, among, matrix};
 
 const NODE: u8 = 50;
 const SMALLER: u8 = 20;
@@ -24,11 +24,16 @@ fn host(variant: Variant, number: u8) -> IpAddr {
     }
 }
 
-/// With both peers of the test.
+/// With both peers of the test, in a list for all of the group.
 fn setup(variant: Variant) -> Setup {
+    listing(variant, &[NODE, SMALLER, GREATER])
+}
+
+fn listing(variant: Variant, peers: &[u8]) -> Setup {
     let (one, other) = (host(variant, SMALLER), host(variant, GREATER));
+    let peers: Vec<_> = peers.iter().map(|&it| format!("\"{}\"", host(variant, it))).collect();
     Setup {
-        lines: format!("transport = \"unicast\"\npeers = [\"{one}\", \"{other}\"]"),
+        lines: format!("transport = \"unicast\"\npeers = [{}]", peers.join(", ")),
         before: format!(
             "for it in {one} {other}; do \
                ip neighbour add $it lladdr {PEER_MAC} nud permanent dev eth0; done"
@@ -55,7 +60,7 @@ fn destinations(rig: &Rig, since: Stamp, priority: u8) -> Vec<IpAddr> {
 /// To each peer, and to nobody else; TTL 255 all the same.
 #[test]
 fn each_peer_gets_each_advert() {
-    among(&[V4], |variant| {
+    matrix(|variant| {
         let mut rig = setup(variant).start();
         rig.active();
         rig.advert(Stamp::now() + rig.setup.interval());
@@ -74,6 +79,16 @@ fn each_peer_gets_each_advert() {
         }
         let farewells = destinations(&rig, Stamp::from_nanos(0), 0);
         assert_eq!(farewells.len(), 2, "{farewells:?}");
+    });
+}
+
+/// Where the peers of each node are listed for it alone.
+#[test]
+fn a_node_that_is_not_listed_itself_speaks_from_an_address_of_its_peers_kind() {
+    among(&[V4, V4_VIRTUAL], |variant| {
+        let rig = listing(variant, &[SMALLER, GREATER]).start();
+        let sent = rig.active().advert;
+        assert_eq!(sent.source, host(variant, NODE));
     });
 }
 
