@@ -139,6 +139,7 @@ impl Router {
                 rival: None,
                 defended_at: None,
                 answered_at: None,
+                answer_at: None,
                 lost: false,
                 repairs: None,
                 suspect: false,
@@ -169,17 +170,20 @@ impl Router {
     }
 
     /// Advertises at once. A router that `gives_up` has every Backup wait no longer than Skew_Time,
-    /// so it is answered each time, and Adver_Timer restarts; others not again within a moment.
+    /// so it is answered each time, and Adver_Timer restarts; others that speak within a moment of
+    /// an answer share the next one.
     fn answer(&mut self, now: Instant, gives_up: bool) {
         let interval = self.config.interval.duration();
         let Phase::Active(active) = &mut self.phase else {
             return;
         };
-        let lately = active.answered_at.is_some_and(|at| now.saturating_since(at) < ANSWER_PAUSE);
-        if lately && !gives_up {
+        let again_at = active.answered_at.map(|at| at + ANSWER_PAUSE).filter(|&at| now < at);
+        if again_at.is_some() && !gives_up {
+            active.answer_at = again_at;
             return;
         }
         active.answered_at = Some(now);
+        active.answer_at = None;
         if gives_up {
             active.next_advert = now + interval;
         }
@@ -255,8 +259,14 @@ impl Router {
         let refresh = due(active.refresh_at);
         let purpose = if active.lost { Purpose::Repair } else { Purpose::Refresh };
         let in_place = active.in_place();
-        let advertise = active.next_advert <= now;
-        if advertise {
+        let answer = active.answer_at.take_if(|at| *at <= now).is_some();
+        let scheduled = active.next_advert <= now;
+        if answer {
+            active.answered_at = Some(now);
+        }
+        if scheduled {
+            // It answers too.
+            active.answer_at = None;
             // Slots that were missed are skipped, not made up for.
             active.next_advert += interval;
             if active.next_advert <= now {
@@ -268,7 +278,7 @@ impl Router {
         } else if let Some(rival) = active.rival.as_mut().filter(|_| silenced) {
             rival.silent_at = None;
         }
-        if advertise {
+        if answer || scheduled {
             self.send_advert(self.effective_priority());
         }
         if refresh {

@@ -336,6 +336,8 @@ impl Router {
         match &self.phase {
             Phase::Initialize(Initialize::Released) => self.enter(now, Cause::Recovered),
             Phase::Initialize(_) => {}
+            // After a late wake-up another may have taken over: it is heard first.
+            Phase::Active(active) if active.suspect => {}
             // At once, without moving the schedule.
             Phase::Active(_) => self.send_advert(after),
             // An owner waits for nobody, here as in Initialize (6.4.1).

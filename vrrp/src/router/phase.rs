@@ -33,6 +33,7 @@ impl Phase {
                 [
                     active.refresh_at,
                     active.give_up_at,
+                    active.answer_at,
                     active.rival.map(|r| r.silent_at.unwrap_or(r.gone_at)),
                 ],
             )),
@@ -114,6 +115,8 @@ pub(super) struct Active {
     pub(super) defended_at: Option<Instant>,
     /// When another router was last told that it lost.
     pub(super) answered_at: Option<Instant>,
+    /// When one that spoke within a moment of that is told.
+    pub(super) answer_at: Option<Instant>,
     /// Whether an address is known to be missing and waits for its repair.
     pub(super) lost: bool,
     /// The last repair.

@@ -34,6 +34,8 @@ pub struct Reference {
     /// Active: when Adver_Timer fires.
     next: Instant,
     answered: Option<Instant>,
+    /// When those that spoke within a moment of an answer have theirs.
+    answer: Option<Instant>,
     suspect: bool,
     /// Whether the addresses were asked for and not withdrawn since.
     holding: bool,
@@ -67,6 +69,7 @@ impl Reference {
             linger: None,
             next: Instant::default(),
             answered: None,
+            answer: None,
             suspect: false,
             holding: false,
             newest: None,
@@ -213,26 +216,44 @@ impl Reference {
         ensure!(given_up == usize::from(leaves), "gives up {given_up} times");
         let stays = before == State::Active && step.after == State::Active;
         let must = match *step.call {
-            Call::Timeout if stays => self.next <= step.now,
+            Call::Timeout if stays => self.next <= step.now || self.answer_is_due(step.now),
             Call::Advert(arrived, heard) if stays => {
-                let lately = self.answered.is_some_and(|at| arrived < at + ANSWER_PAUSE);
-                heard.priority.is_none() || !lately
+                heard.priority.is_none() || self.answered_lately(arrived).is_none()
             }
-            Call::Eligibility(_) if stays => own != own_before,
+            // After a late wake-up not before it is known whether another took over.
+            Call::Eligibility(_) if stays => own != own_before && !self.suspect,
             _ => !stays && step.after == State::Active,
         };
         ensure!(sent == usize::from(must), "sends {sent} advertisements");
-        if let (Call::Advert(arrived, _), true) = (*step.call, stays && must) {
-            self.answered = Some(arrived);
+        match *step.call {
+            Call::Advert(arrived, _) if stays && must => {
+                (self.answered, self.answer) = (Some(arrived), None);
+            }
+            Call::Advert(arrived, _) if stays => self.answer = self.answered_lately(arrived),
+            Call::Timeout if self.answer_is_due(step.now) => {
+                (self.answered, self.answer) = (Some(step.now), None);
+            }
+            Call::Timeout if must => self.answer = None,
+            _ => {}
         }
         Ok(())
+    }
+
+    fn answer_is_due(&self, now: Instant) -> bool {
+        self.answer.is_some_and(|at| at <= now)
+    }
+
+    /// When the next answer may leave, if that is not now.
+    fn answered_lately(&self, now: Instant) -> Option<Instant> {
+        self.answered.map(|at| at + ANSWER_PAUSE).filter(|&at| now < at)
     }
 
     fn follow_active(&mut self, before: State, step: &Step) {
         let interval = self.config.interval.duration();
         if before != State::Active {
             self.next = step.now + interval;
-            (self.answered, self.suspect, self.linger) = (None, false, None);
+            (self.answered, self.answer) = (None, None);
+            (self.suspect, self.linger) = (false, None);
             return;
         }
         match *step.call {

@@ -127,10 +127,26 @@ fn ipv6_addresses_are_compared_as_unsigned_numbers_6_4_3() {
 fn a_flood_of_lower_adverts_is_answered_once_a_millisecond() {
     let mut rig = Rig::active(config());
     assert_eq!(rig.hear(LOW, 100)[0], Advert(192));
-    rig.wait(us(999));
+    rig.wait(us(400));
     assert_eq!(rig.hear(LOW, 100), []);
-    rig.wait(us(1));
-    assert_eq!(rig.hear(LOW, 100), [Advert(192)]);
+    assert_eq!(rig.hear(LOW, 100), []);
+    assert_eq!(rig.due_in(), us(600), "the two share an answer");
+    assert_eq!(rig.fire(), [Advert(192)]);
+    assert_eq!(rig.hear(LOW, 100), []);
+    assert_eq!(rig.due_in(), ms(1));
+    assert_eq!(rig.fire(), [Advert(192)]);
+    assert!(rig.run(ms(998)).contains(&(ms(998), Advert(192))), "the schedule has not moved");
+}
+
+#[test]
+fn an_advert_of_the_schedule_is_an_answer_too() {
+    let mut rig = Rig::active(config());
+    rig.wait(us(999_500));
+    assert_eq!(rig.hear(LOW, 100)[0], Advert(192));
+    rig.wait(us(400));
+    assert_eq!(rig.hear(LOW, 100), []);
+    assert_eq!(rig.fire(), [Advert(192)]);
+    assert!(rig.due_in() > ms(1), "{:?}", rig.due_in());
 }
 
 /// Each priority 0 has the Backups wait no longer than Skew_Time.

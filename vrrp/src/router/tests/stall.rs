@@ -60,6 +60,16 @@ fn an_active_that_finds_another_s_advert_after_a_stall_withdraws_before_it_sends
 }
 
 #[test]
+fn a_verdict_after_a_stall_is_advertised_only_once_the_sockets_are_read_h5() {
+    let mut rig = Rig::active(config());
+    let late = INTERVAL * 2;
+    rig.stall(late, false);
+    assert_eq!(rig.becomes(Eligibility::Degraded), []);
+    assert_eq!(rig.resumed(late), []);
+    assert_eq!(rig.timeout(), [Advert(64)]);
+}
+
+#[test]
 fn after_the_drain_the_election_is_the_rfc_s_again_h5() {
     let mut rig = Rig::active(config());
     rig.stall(INTERVAL * 2, false);
