@@ -203,7 +203,7 @@ pub(super) fn decode_address(payload: &[u8]) -> Option<AddressInfo> {
     })
 }
 
-fn ip(family: u8, bytes: &[u8]) -> Option<IpAddr> {
+pub(super) fn ip(family: u8, bytes: &[u8]) -> Option<IpAddr> {
     match family {
         AF_INET => <[u8; 4]>::try_from(bytes).ok().map(|octets| Ipv4Addr::from(octets).into()),
         AF_INET6 => <[u8; 16]>::try_from(bytes).ok().map(|octets| Ipv6Addr::from(octets).into()),
@@ -212,7 +212,7 @@ fn ip(family: u8, bytes: &[u8]) -> Option<IpAddr> {
 }
 
 /// Netlink numbers have the host's byte order.
-fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
+pub(super) fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
     let bytes = bytes.get(offset..offset + 4)?;
     Some(u32::from_ne_bytes(bytes.try_into().ok()?))
 }

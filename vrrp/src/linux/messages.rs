@@ -211,6 +211,8 @@ pub(super) enum Order {
     Eligibility(SlotId, Eligibility),
     Installed(SlotId, Ticket),
     InstallFailed(SlotId, Ticket),
+    /// Addresses of some virtual routers were installed; others wait for their turn.
+    InstallProgress,
     AddressLost(SlotId),
     SuccessorAnnounced(SlotId),
     Probed(SlotId),

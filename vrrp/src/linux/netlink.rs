@@ -8,6 +8,7 @@
 mod address;
 mod error;
 mod macvlan;
+mod neighbour;
 
 use core::net::IpAddr;
 use core::ops::ControlFlow;

@@ -75,6 +75,23 @@ impl Router {
         }
     }
 
+    /// The kernel has just answered other virtual routers, whose requests for addresses came before
+    /// this one's: the time for its own answer runs anew.
+    pub fn handle_install_progress(&mut self, now: Instant) {
+        let patience = self.install_patience();
+        if let Phase::Active(active) = &mut self.phase
+            && active.request.is_some_and(|request| request.purpose != Purpose::Refresh)
+        {
+            active.give_up_at = active.give_up_at.max(Some(now + patience));
+        }
+    }
+
+    /// How long the kernel may take to acknowledge the addresses.
+    fn install_patience(&self) -> Duration {
+        let more = u32::try_from(self.config.addresses.as_slice().len() - 1).unwrap_or(0);
+        self.config.interval.duration().max(INSTALL_TIME) + INSTALL_TIME_EACH * more
+    }
+
     /// Somebody removed an address of this virtual router. An Active puts it back at once.
     pub fn handle_address_lost(&mut self, now: Instant) {
         let Phase::Active(active) = &mut self.phase else {
@@ -294,8 +311,7 @@ impl Router {
 
     /// Asks for the addresses. A takeover or repair that is still under way stays one.
     pub(super) fn request_install(&mut self, now: Instant, purpose: Purpose) {
-        let more = u32::try_from(self.config.addresses.as_slice().len() - 1).unwrap_or(0);
-        let patience = self.config.interval.duration().max(INSTALL_TIME) + INSTALL_TIME_EACH * more;
+        let patience = self.install_patience();
         let Phase::Active(active) = &mut self.phase else {
             return;
         };

@@ -262,6 +262,11 @@ impl Rig {
         self.effects()
     }
 
+    fn others_installed(&mut self) -> Vec<Effect> {
+        self.router.handle_install_progress(self.now);
+        self.effects()
+    }
+
     fn address_lost(&mut self) -> Vec<Effect> {
         self.router.handle_address_lost(self.now);
         self.effects()

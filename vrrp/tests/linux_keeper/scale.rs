@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use vrrp::proto::{ProcessStatus, Request};
+use vrrp::router::Cause;
 
 use super::*;
 
@@ -32,16 +33,7 @@ fn what_4080_virtual_routers_cost() {
     process.commit(&specs);
     process.wait("commit", |reply| matches!(reply, Reply::Committed { .. }).then_some(()));
     println!("{} virtual routers in force after {:.0?}", specs.len(), start.elapsed());
-    let installed = std::cell::Cell::new(0);
-    process.wait("installations", |reply| {
-        if let Reply::Event(event) = reply
-            && matches!(event.kind, EventKind::Router(Report::Installed))
-        {
-            installed.set(installed.get() + 1);
-        }
-        (installed.get() == specs.len()).then_some(())
-    });
-    println!("all addresses there after {:.0?}", start.elapsed());
+    wait_for_installations(&process, specs.len(), start);
 
     std::thread::sleep(Duration::from_secs(5)); // The repeated announcements.
     let before = usage(process.child.id());
@@ -77,9 +69,56 @@ fn what_4080_virtual_routers_cost() {
     assert_eq!(left.iter().filter(|info| info.ours).count(), 0);
 }
 
+/// Prints how long 255 virtual routers with virtual MAC addresses take to start and to stop.
+#[test]
+#[ignore = "prints figures"]
+fn what_255_virtual_macs_cost() {
+    let Some(_peer) = namespaces() else { return };
+    let specs: Vec<RouterSpec> = (1..=EACH).map(virtual_mac).collect();
+    for vrid in 1..=EACH {
+        ip(&format!("link add link {HERE} name v{vrid} type macvlan mode bridge"));
+        ip(&format!("link set v{vrid} addrgenmode none"));
+        ip(&format!("link set v{vrid} address 00:00:5e:00:01:{vrid:02x}"));
+    }
+    let mut process = Process::start();
+    let start = Instant::now();
+    process.commit(&specs);
+    wait_for_installations(&process, specs.len(), start);
+    let start = Instant::now();
+    process.ask(&Request::Shutdown);
+    process.wait("end", |reply| matches!(reply, Reply::Bye).then_some(()));
+    println!("stopped after {:.0?}", start.elapsed());
+    let left = Netlink::open().unwrap().addresses(None).unwrap();
+    assert_eq!(left.iter().filter(|info| info.ours).count(), 0);
+}
+
+/// Prints when all addresses are there, and how many had to be tried again.
+fn wait_for_installations(process: &Process, all: usize, start: Instant) {
+    let (installed, given_up) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
+    process.wait("installations", |reply| {
+        if let Reply::Event(event) = reply {
+            match event.kind {
+                EventKind::Router(Report::Installed) => installed.set(installed.get() + 1),
+                EventKind::Router(Report::Transition { cause: Cause::NotInstalled, .. }) => {
+                    given_up.set(given_up.get() + 1);
+                }
+                _ => {}
+            }
+        }
+        (installed.get() == all).then_some(())
+    });
+    let given_up = given_up.get();
+    println!("all addresses there after {:.0?}, given up {given_up} times", start.elapsed());
+}
+
+fn virtual_mac(vrid: u8) -> RouterSpec {
+    let address = Ipv4Addr::new(10, 0, 1, vrid).into();
+    RouterSpec { virtual_mac: true, ..router(&format!("v{vrid}"), vrid, 255, address) }
+}
+
 fn spec(interface: u8, vrid: u8) -> RouterSpec {
     let address = Ipv4Addr::new(10, interface + 1, 1, vrid).into();
-    let mut spec = router(&format!("{interface}-{vrid}"), vrid, 255, address);
+    let mut spec = router(&format!("{interface}-{vrid}"), vrid, 254, address);
     spec.interface = format!("e{interface}");
     spec.config.interval = Centis::new(10).unwrap();
     spec

@@ -4,7 +4,7 @@ use super::Advertiser;
 use crate::Vrid;
 use crate::linux::clock;
 use crate::linux::frame::FrameSocket;
-use crate::linux::messages::{Effect, Garbage, Order, Port, PortId, Slot, SlotId};
+use crate::linux::messages::{Effect, Garbage, MAX_SLOTS, Order, Port, PortId, Slot, SlotId};
 use crate::time::Instant;
 
 /// Orders taken in one turn, so that due advertisements do not wait long.
@@ -70,6 +70,11 @@ impl Advertiser {
             }
             Order::InstallFailed(id, ticket) => {
                 self.with_router(id, |router| router.handle_install_failed(now, ticket));
+            }
+            Order::InstallProgress => {
+                for id in 0..MAX_SLOTS {
+                    self.with_router(id, |router| router.handle_install_progress(now));
+                }
             }
             Order::AddressLost(id) => {
                 self.with_router(id, |router| router.handle_address_lost(now));

@@ -12,6 +12,9 @@ use crate::proto::{EventKind, RouterSpec};
 use crate::router::{Eligibility, Router};
 use crate::time::Instant;
 
+/// Virtual routers started between two looks at what the others wish.
+const STARTED_AT_ONCE: usize = 64;
+
 /// What a virtual router keeps that is stopped and started again under another configuration.
 type Verdict = (Eligibility, Option<Instant>);
 
@@ -59,8 +62,10 @@ impl Keeper {
         }
         // Nothing may be on an interface that a Backup should not have.
         self.remove_stale(&ids);
-        for id in ids {
-            self.start_member(id);
+        for ids in ids.chunks(STARTED_AT_ONCE) {
+            ids.iter().for_each(|&id| self.start_member(id));
+            // An owner of its addresses wishes for them at once.
+            self.carry_out();
         }
     }
 

@@ -72,8 +72,14 @@ impl Keeper {
             Some(link) => self.open_port(id, link),
         };
         let problem = opened.err().or_else(|| link_problem(link.as_ref()));
-        if let Some(entry) = self.ports.get_mut(id) {
+        if let Some(entry) = self.ports.get_mut(id)
+            && entry.link_problem != problem
+        {
+            let usable = problem.is_none();
             entry.link_problem = problem;
+            if usable {
+                self.forget_unanswered(id);
+            }
         }
         self.open_frames(id);
         let lacking = self.refresh_sources(id);
@@ -87,6 +93,18 @@ impl Keeper {
             {
                 entry.watched = virtuals;
             }
+        }
+    }
+
+    /// Has the kernel ask anew for neighbours that it asked for on a link that was cut: the first
+    /// answer to a client would wait for up to a second.
+    pub(super) fn forget_unanswered(&mut self, id: PortId) {
+        if let Some(entry) = self.ports.get_mut(id)
+            && entry.forgets_unanswered(clock::now())
+            && let Some(ifindex) = entry.ifindex
+        {
+            // It is only a matter of speed.
+            let _ = self.netlink.forget_unanswered(ifindex, entry.family);
         }
     }
 

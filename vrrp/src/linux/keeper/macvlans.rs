@@ -60,19 +60,29 @@ impl Keeper {
         Ok(())
     }
 
-    /// Takes the macvlan down, if the virtual router has one, after its addresses are gone.
+    /// Has the macvlan taken down, if the virtual router has one, after its addresses are gone.
     pub(super) fn lower(&mut self, id: SlotId) {
-        let Some(member) = self.roster.get_mut(id) else {
+        if let Some(member) = self.roster.get_mut(id) {
+            member.raised = false;
+            self.work.lowering.extend(member.macvlan);
+        }
+    }
+
+    /// Takes one macvlan down that is not needed. One at a time, and after everything else: the
+    /// kernel takes some milliseconds for each, as it waits for packets that are under way.
+    pub(super) fn lower_one(&mut self) {
+        let Some(macvlan) = self.work.lowering.pop_first() else {
             return;
         };
-        member.raised = false;
-        let Some(macvlan) = member.macvlan else {
+        let user = self.links.get(macvlan).and_then(|link| self.macvlan_user(link));
+        let is_needed = |member: &Member| member.wanted && self.home(member) == Some(macvlan);
+        if user.and_then(|id| self.roster.get(id)).is_some_and(is_needed) {
             return;
-        };
+        }
         match self.netlink.set_up(macvlan, false) {
             Ok(()) | Err(NetlinkError::NoDevice) => {}
             Err(_) => {
-                self.suspects.insert(id);
+                self.suspects.extend(user);
                 self.retry_later();
             }
         }

@@ -205,6 +205,7 @@ impl Keeper {
                 self.carry_out();
             }
             self.fire(clock::now());
+            self.lower_one();
             self.deliver();
         }
         self.control.send(&Reply::Bye);
@@ -215,11 +216,15 @@ impl Keeper {
     /// A shutdown is complete when every router is stopped and every address gone.
     fn finished(&self) -> bool {
         self.exit_by.is_some_and(|by| {
-            (self.roster.is_empty() && self.leftovers.is_empty()) || by <= clock::now()
+            let nothing_left = self.leftovers.is_empty() && self.work.lowering.is_empty();
+            (self.roster.is_empty() && nothing_left) || by <= clock::now()
         })
     }
 
     fn next_deadline(&self) -> Option<Instant> {
+        if !self.work.lowering.is_empty() {
+            return Some(clock::now());
+        }
         let members = self.roster.first_deadline().map(|(at, _)| at).into_iter();
         let settled_by = self.settling.map(|settling| settling.until);
         let retries = self.retry_at.into_iter().chain(self.reopen_at);

@@ -10,7 +10,11 @@ use super::problem::Problem;
 use crate::Family;
 use crate::linux::messages::{MAX_PORTS, PortCounters, PortId};
 use crate::linux::neighbour::{Announcer, Listener};
+use crate::time::{Duration, Instant};
 use crate::wire::DropReason;
+
+/// The least time between two times that neighbours are forgotten.
+const FORGET_INTERVAL: Duration = Duration::from_millis(100);
 
 /// One interface in one family.
 pub(super) struct PortEntry {
@@ -34,6 +38,8 @@ pub(super) struct PortEntry {
     /// The addresses that it hears of.
     pub(super) watched: Vec<IpAddr>,
     pub(super) counters: Arc<PortCounters>,
+    /// When neighbours that did not answer were last forgotten.
+    forgot_at: Option<Instant>,
 }
 
 /// What advertisements from virtual MAC addresses leave through.
@@ -61,7 +67,19 @@ impl PortEntry {
             listener: None,
             watched: Vec::new(),
             counters: Arc::default(),
+            forgot_at: None,
         }
+    }
+
+    /// Whether neighbours that do not answer should be forgotten: at most once in a while, as
+    /// many virtual routers take over together.
+    pub(super) fn forgets_unanswered(&mut self, now: Instant) -> bool {
+        let lately = |at| now.saturating_since(at) < FORGET_INTERVAL;
+        if self.ifindex.is_none() || self.forgot_at.is_some_and(lately) {
+            return false;
+        }
+        self.forgot_at = Some(now);
+        true
     }
 
     /// Tells the link that `mac`, or else the interface's own, is the Ethernet address of `address`.

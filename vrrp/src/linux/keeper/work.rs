@@ -4,7 +4,7 @@
 //! for the keeper waits for some milliseconds only, and so large that the kernel, which looks
 //! through all addresses after a renewed lease, does so once and not a thousand times.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::Keeper;
 use crate::linux::messages::{Order, SlotId};
@@ -20,11 +20,14 @@ const BATCH: usize = 128;
 pub(super) struct Work {
     installs: VecDeque<(SlotId, Ticket)>,
     withdrawals: VecDeque<SlotId>,
+    /// Macvlans that are not needed.
+    pub(super) lowering: BTreeSet<u32>,
     /// Virtual routers to be forgotten once that is done.
     gone: Vec<SlotId>,
 }
 
 impl Work {
+    /// Whether nothing is left to do for which somebody waits.
     pub(super) fn is_empty(&self) -> bool {
         self.installs.is_empty() && self.withdrawals.is_empty() && self.gone.is_empty()
     }
@@ -115,9 +118,21 @@ impl Keeper {
             }
         }
         let mut outcomes = self.netlink.install_many(&wanted).into_iter();
+        let mut taken_over = BTreeSet::new();
         for (id, ticket, count) in batch {
             let failure = outcomes.by_ref().take(count).filter_map(Result::err).last();
+            let new = self.roster.get(id).filter(|member| !member.installed);
+            if failure.is_none() {
+                taken_over.extend(new.map(|member| member.port));
+            }
             self.answer_install(id, ticket, failure);
+        }
+        if !taken_over.is_empty() && !self.work.installs.is_empty() {
+            self.orders.send(Order::InstallProgress);
+        }
+        // While the advertising thread takes notice.
+        for port in taken_over {
+            self.forget_unanswered(port);
         }
     }
 

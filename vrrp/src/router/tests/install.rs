@@ -38,6 +38,28 @@ fn the_kernel_has_100_ms_at_least() {
     assert_eq!(log[9..], [(ms(100), Advert(0)), (ms(100), Withdraw)]);
 }
 
+/// One of thousands that take over together waits for its turn, not for a kernel that is stuck.
+#[test]
+fn while_the_kernel_answers_other_routers_the_time_runs_anew() {
+    let mut rig = taken_over(config());
+    for _ in 0..3 {
+        rig.run(INTERVAL - ms(1));
+        assert_eq!(rig.others_installed(), []);
+    }
+    assert_eq!(rig.state(), State::Active);
+    assert_eq!(rig.run(INTERVAL).last(), Some(&(INTERVAL, Withdraw)));
+    assert_eq!((rig.state(), rig.cause()), (State::Initialize, Cause::NotInstalled));
+}
+
+#[test]
+fn a_lease_is_not_longer_because_the_kernel_answers_other_routers() {
+    let mut rig = Rig::active(RouterConfig { lease: Lease::from_secs(3).ok(), ..config() });
+    rig.run(ms(1500));
+    assert_eq!(rig.others_installed(), []);
+    rig.run(ms(500));
+    assert_eq!((rig.state(), rig.cause()), (State::Initialize, Cause::NotInstalled));
+}
+
 #[test]
 fn a_late_acknowledgement_does_not_bring_a_router_back() {
     let mut rig = taken_over(config());
