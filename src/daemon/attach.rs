@@ -21,6 +21,8 @@ use crate::vrrp_process::{Greeting, Identity, Link, VrrpProcess, Welcome, greet,
 
 /// How long a VRRP process that is there may take to say who it is.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// A pause before another start in which the host is as if there were no virtual routers.
+const LONG_PAUSE: Duration = Duration::from_secs(1);
 /// How long a killed process may take to be gone.
 const KILL_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -99,6 +101,10 @@ impl Daemon {
         let when = if pause.is_zero() { "now".to_owned() } else { format!("in {pause:?}") };
         let what = format!("starting the VRRP process again {when}");
         self.note(Entry::now("vrrp_retry", what).because(why));
+        if pause >= LONG_PAUSE {
+            // Without a VRRP process to set them down they might be heard of on the link.
+            self.host.want(Vec::new(), Others::Remove);
+        }
         self.restarts += 1;
         self.vrrp = Vrrp::Waiting { until: now + pause, why: why.to_owned() };
     }

@@ -70,8 +70,8 @@ impl Fencer {
     }
 
     /// Removes all addresses of `vips`, then sends priority 0 for each virtual router that lost
-    /// one or whose name is in `active`, so that its peers wait Skew_Time only, and sets the
-    /// macvlans down. An address owner keeps what mainstay did not install.
+    /// one or whose name is in `active`, so that its peers wait Skew_Time only. An
+    /// address owner keeps what mainstay did not install.
     ///
     /// `silent` is how long the VRRP process has advertised nothing. Peers that have waited for
     /// three intervals decide by themselves: priority 0 would then question the Active that they
@@ -93,9 +93,6 @@ impl Fencer {
                 Err(error) => fencing.untold = Some(error),
             }
         }
-        // An empty one that is up might still be heard of on the link.
-        let macvlans = vips.iter().filter(|vip| vip.virtual_mac).map(place);
-        self.0.set_down(macvlans.collect()).await;
         fencings
     }
 

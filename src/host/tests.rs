@@ -174,6 +174,20 @@ fn what_a_crash_left_half_done_is_finished_or_undone() {
 }
 
 #[test]
+fn hundreds_go_together() {
+    let Some(record) = namespace("many") else { return };
+    let wanted: Vec<_> = (1..=255).map(|vrid| wanted(Family::Ipv4, vrid)).collect();
+    let mut macvlans = Macvlans::open(record.0.clone()).unwrap();
+    apply(&mut macvlans, &wanted, Others::Remove);
+    ip("link add other type veth peer name other1");
+    let count = links().len();
+    apply(&mut macvlans, &wanted[..1], Others::Remove);
+    assert_eq!(links().len(), count - 254);
+    apply(&mut macvlans, &[], Others::Remove);
+    assert_eq!(links().len(), count - 255);
+}
+
+#[test]
 fn what_somebody_else_has_set_is_neither_lowered_nor_restored() {
     let Some(record) = namespace("foreign") else { return };
     sysctl::write("eth0", "ipv4/arp_ignore", 2).unwrap();

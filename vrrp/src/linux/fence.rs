@@ -8,7 +8,7 @@ use std::io;
 
 use netlink_packet_route::address::AddressMessage;
 use nix::net::if_::if_nametoindex;
-use rtnetlink::{Handle, LinkUnspec};
+use rtnetlink::Handle;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
@@ -91,18 +91,6 @@ impl Fence {
         let others = others(addresses, &indices, &outcomes);
         self.remove_targets(others, &mut outcomes).await;
         outcomes
-    }
-
-    /// Sets interfaces down, all at a time. What does not exist is passed over.
-    pub async fn set_down(&self, interfaces: Vec<String>) {
-        let mut tasks = JoinSet::new();
-        for name in interfaces {
-            let message = LinkUnspec::new_with_name(&name).down().build();
-            let request = self.handle.link().set(message).execute();
-            // Whoever can still set it up again sets it down first.
-            tasks.spawn(async move { drop(timeout(TIMEOUT, request).await) });
-        }
-        tasks.join_all().await;
     }
 
     async fn remove_targets(
