@@ -121,7 +121,8 @@ keepalived_instance() {
     [[ $transport == multicast ]] || printf '  vmac_xmit_base\n'
   fi
   if [[ $transport == unicast ]]; then
-    printf '  unicast_src_ip %s\n  unicast_peer {\n' "$(source_of "$node")"
+    # Left to itself it sends IPv6 unicast with hop limit 64, which RFC 9568, 5.1.2.3, discards.
+    printf '  unicast_ttl 255\n  unicast_src_ip %s\n  unicast_peer {\n' "$(source_of "$node")"
     printf '    %s\n' $(peers)
     printf '  }\n'
   fi

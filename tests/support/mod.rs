@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use lab::timeline::{Timed, View, moves};
 use lab::{
-    Advert, Arp, Daemon, Event, Interval, Kind, Lab, Node, Observer, Port, Preempt, Stamp, VIP,
-    within,
+    Advert, Arp, Daemon, Event, Family, Interval, Kind, Lab, Node, Observer, Port, Preempt, Stamp,
+    VIP, within,
 };
 use serde_json::Value;
 
@@ -87,9 +87,14 @@ pub fn poll<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
 }
 
 impl Net {
-    /// A lab of its own with routers m1 to m`routers` and nothing running. `None`, after saying so,
-    /// without root.
+    /// A lab of its own with routers m1 to m`routers` and nothing running, watched for IPv4.
+    /// `None`, after saying so, without root.
     pub fn up(routers: u8) -> Option<Self> {
+        Self::up_for(routers, Family::Ipv4)
+    }
+
+    /// The same, watched for `family`.
+    pub fn up_for(routers: u8, family: Family) -> Option<Self> {
         static LABS: AtomicU32 = AtomicU32::new(0);
         if !rustix::process::geteuid().is_root() {
             // Not eprintln!, which the test harness keeps to itself.
@@ -101,7 +106,7 @@ impl Net {
         let number = LABS.fetch_add(1, Ordering::Relaxed);
         let name = format!("t{}-{number}", std::process::id());
         let lab = Lab::up(&name, routers).expect("a lab");
-        let observer = Observer::start(&lab).expect("an observer");
+        let observer = Observer::start_for(&lab, family).expect("an observer");
         Some(Self { observer, lab })
     }
 
@@ -312,9 +317,14 @@ impl Net {
     /// Waits until `node` is Backup and hears `active`.
     #[track_caller]
     pub fn backup_of(&self, node: Node, active: Node) {
-        let address = active.address().to_string();
-        self.router_until(node, &format!("Backup of {active}"), |router| {
-            router["state"] == "Backup" && router["active_router"] == address
+        self.backup_of_source(node, &active.address().to_string());
+    }
+
+    /// Waits until `node` is Backup and hears an Active with this source.
+    #[track_caller]
+    pub fn backup_of_source(&self, node: Node, source: &str) {
+        self.router_until(node, &format!("Backup of {source}"), |router| {
+            router["state"] == "Backup" && router["active_router"] == source
         });
     }
 

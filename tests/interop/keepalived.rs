@@ -1,10 +1,7 @@
-//! Together with Debian's keepalived. `preempt = "always"`, as a mixed group needs it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+//! What keepalived makes of us in particular, over IPv4.
 
-mod support;
-
+use crate::support::{M1, M2, Net, keepalived, preempting};
 use lab::{Checksum, Daemon, Interval, Part, Stamp};
-use support::{M1, M2, Net, keepalived, preempting};
 
 const FAST: Interval = Interval::from_millis(200);
 /// Slow enough to tell Skew_Time from Active_Down_Interval.
@@ -40,7 +37,8 @@ fn keepalived_is_backup_of_mainstay_and_takes_over_when_it_dies() {
     net.owned_by(M1);
     net.start(&[M2], &keepalived(FAST));
     // Whatever it does until the forms of the checksum are settled, it then hears mainstay.
-    net.advert(M1, Stamp::now(), |advert| advert.checksum == Checksum::PseudoHeader);
+    let heard = net.advert(M1, Stamp::now(), |advert| advert.checksum == Checksum::PseudoHeader);
+    net.adverts(M1, heard.at, 2);
     net.owned_by(M1);
     let quiet = Stamp::now();
     net.unmoved(M1, quiet);
