@@ -323,7 +323,7 @@ fn plan(options: &Measure) -> anyhow::Result<Plan> {
         jobs.retain(|job| options.scenario.contains(&job.scenario));
     }
     if !options.family.is_empty() || options.virtual_mac {
-        jobs.dedup_by_key(|job| (job.scenario, job.interval));
+        jobs = firsts(&jobs, |job| (job.scenario, job.interval));
         let families =
             if options.family.is_empty() { &[Family::Ipv4][..] } else { &options.family[..] };
         let of_each = |job: &Job| {
@@ -334,7 +334,7 @@ fn plan(options: &Measure) -> anyhow::Result<Plan> {
         jobs = jobs.iter().flat_map(of_each).collect();
     }
     if !options.interval.is_empty() {
-        jobs.dedup_by_key(|job| (job.scenario, job.setup));
+        jobs = firsts(&jobs, |job| (job.scenario, job.setup));
         let at = |job: &Job| {
             let job = *job;
             options
@@ -362,4 +362,11 @@ fn plan(options: &Measure) -> anyhow::Result<Plan> {
         },
         mainstay: options.mainstay.clone(),
     })
+}
+
+/// The first job of each key, in order.
+fn firsts<K: PartialEq>(jobs: &[Job], key: impl Fn(&Job) -> K) -> Vec<Job> {
+    let is_first = |at: usize, job: &Job| !jobs[..at].iter().any(|before| key(before) == key(job));
+    let firsts = jobs.iter().enumerate().filter(|&(at, job)| is_first(at, job));
+    firsts.map(|(_, job)| *job).collect()
 }

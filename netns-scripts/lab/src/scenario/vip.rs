@@ -1,11 +1,11 @@
 //! The VIP as an address of the kernel: repaired when deleted, never chosen as a source.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use super::{Bar, Metric, Reading, Run, count};
 use crate::timeline::{added, removed};
-use crate::{BEYOND, Bench, CLIENT, LabError, Node, Stamp, VIP, sleep_until, within};
+use crate::{Bench, CLIENT, Family, LabError, Node, Stamp, sleep_until, within};
 
 const PORT: u16 = 7001;
 /// How long a state of the addresses is watched, and how often a source is asked for meanwhile.
@@ -42,17 +42,29 @@ pub(super) fn deleted(bench: &Bench, run: Run) -> Result<Vec<Reading>, LabError>
 /// back, and once the router is Active again with it.
 pub(super) fn source_address(bench: &Bench) -> Result<Vec<Reading>, LabError> {
     let node = bench.converge()?;
-    let listener = within(&bench.lab().namespace("client"), || {
-        TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT))
-    })?
-    .map_err(LabError::instrument("listening on the client"))?;
+    let family = bench.family();
+    let (any, own, gateway) = match family {
+        Family::Ipv4 => (
+            IpAddr::from(Ipv4Addr::UNSPECIFIED),
+            format!("{}/24", node.address()),
+            CLIENT.to_string(),
+        ),
+        Family::Ipv6 => (
+            IpAddr::from(Ipv6Addr::UNSPECIFIED),
+            format!("{}/64", node.address6()),
+            family.client().to_string(),
+        ),
+    };
+    let listener = within(&bench.lab().namespace("client"), || TcpListener::bind((any, PORT)))?
+        .map_err(LabError::instrument("listening on the client"))?;
     let mut sources = watch_sources(bench, node)?;
 
-    let own = format!("{}/24", node.address());
+    let nodad = (family == Family::Ipv6).then_some("nodad");
     bench.lab().exec(node, &["ip", "address", "delete", &own, "dev", "eth0"])?;
     let absent = watch_sources(bench, node);
-    bench.lab().exec(node, &["ip", "address", "add", &own, "dev", "eth0"])?;
-    let gateway = CLIENT.to_string();
+    let add: Vec<&str> =
+        ["ip", "address", "add", &own, "dev", "eth0"].into_iter().chain(nodad).collect();
+    bench.lab().exec(node, &add)?;
     bench.lab().exec(node, &["ip", "route", "replace", "default", "via", &gateway])?;
     sources.extend(absent?);
     sources.extend(watch_sources(bench, node)?);
@@ -66,17 +78,20 @@ pub(super) fn source_address(bench: &Bench) -> Result<Vec<Reading>, LabError> {
     }
     sources.extend(watch_sources(bench, node)?);
     drop(listener);
-    let wrong = sources.iter().filter(|&&source| source == IpAddr::V4(VIP)).count();
+    let wrong = sources.iter().filter(|&&source| source == family.vip()).count();
     Ok(vec![AS_SOURCE.is(count(wrong)), ASKED.is(count(sources.len()))])
 }
 
 /// The sources that the node's kernel chooses for a while, on the link and beyond it.
 fn watch_sources(bench: &Bench, node: Node) -> Result<Vec<IpAddr>, LabError> {
+    let family = bench.family();
+    let destinations =
+        [family.client(), family.beyond()].map(|address| SocketAddr::from((address, PORT)));
     within(&bench.lab().namespace(node), || {
         let mut sources = Vec::new();
         let end = Stamp::now() + WINDOW;
         while Stamp::now() < end {
-            for destination in [CLIENT, BEYOND].map(|address| SocketAddr::from((address, PORT))) {
+            for destination in destinations {
                 sources.extend(udp_source(destination));
                 sources.extend(tcp_source(destination));
             }
@@ -88,7 +103,11 @@ fn watch_sources(bench: &Bench, node: Node) -> Result<Vec<IpAddr>, LabError> {
 
 /// `None` if there is no way there.
 fn udp_source(destination: SocketAddr) -> Option<IpAddr> {
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    let any = match destination {
+        SocketAddr::V4(_) => IpAddr::from(Ipv4Addr::UNSPECIFIED),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, 0)).ok()?;
     socket.connect(destination).ok()?;
     socket.local_addr().ok().map(|address| address.ip())
 }
