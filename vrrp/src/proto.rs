@@ -120,7 +120,8 @@ pub struct RouterStatus {
     pub family: Family,
     /// The interface it runs on.
     pub interface: String,
-    /// Why the interface cannot be used; `None` if it can.
+    /// Why the virtual router cannot run on the interface, as when that has no address to advertise
+    /// from or the macvlan with the virtual MAC address is missing; `None` if it can.
     pub interface_problem: Option<String>,
     /// The state of RFC 9568, 6.4.
     pub state: State,
@@ -176,7 +177,7 @@ pub struct ProcessStatus {
     pub build: String,
     /// What it had to do without, in words: real-time priority, locked memory and the like.
     pub warnings: Vec<String>,
-    /// Discarded packets by reason, per interface.
+    /// Discarded packets by reason, per interface, of both families together.
     pub dropped: BTreeMap<String, BTreeMap<String, u64>>,
     /// How many events were lost because nobody fetched them.
     pub events_lost: u64,

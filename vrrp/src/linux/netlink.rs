@@ -9,6 +9,7 @@ mod address;
 mod error;
 mod macvlan;
 mod neighbour;
+mod route;
 
 use core::net::IpAddr;
 use core::ops::ControlFlow;

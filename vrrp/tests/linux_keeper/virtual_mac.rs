@@ -1,5 +1,7 @@
 //! Virtual router MAC addresses (RFC 9568, 7.3): addresses on a macvlan that another makes.
 
+use std::net::{SocketAddrV6, TcpListener, TcpStream};
+
 use vrrp::Family;
 use vrrp::linux::neighbour::{Announcer, Claim, Listener};
 use vrrp::proto::Request;
@@ -160,4 +162,30 @@ fn announcements_come_from_the_virtual_mac_address_and_are_heard_from_it() {
         announcer.announce_as(MAC, vip(11), None).unwrap();
     });
     hear();
+}
+
+/// A link-local address is reached through the interface that it is on.
+#[test]
+fn ipv6_addresses_with_a_virtual_mac_are_reached_link_local_or_not() {
+    let Some(peer) = namespaces() else { return };
+    ip("address add fd00::1/64 dev here nodad");
+    peer.run(|| ip("address add fd00::2/64 dev there nodad"));
+    ip("link add link here name vrrp7 type macvlan mode bridge");
+    ip("link set vrrp7 addrgenmode none");
+    ip("link set vrrp7 address 00:00:5e:00:02:07");
+    let vips: [IpAddr; 2] = ["fe80::51:1".parse().unwrap(), "fd00::51:1".parse().unwrap()];
+    let mut process = Process::start();
+    let mut spec = RouterSpec { virtual_mac: true, ..router("a", 7, 255, vips[0]) };
+    spec.config.addresses = Addresses::new(vips.to_vec()).unwrap();
+    process.commit(&[spec]);
+    process.wait_for_installation();
+    let listener = TcpListener::bind(("::", 9000)).unwrap();
+    peer.run(move || {
+        for vip in vips {
+            let IpAddr::V6(vip) = vip else { panic!() };
+            let target = SocketAddrV6::new(vip, 9000, 0, index(THERE)).into();
+            TcpStream::connect_timeout(&target, DEADLINE).unwrap();
+        }
+    });
+    drop(listener);
 }

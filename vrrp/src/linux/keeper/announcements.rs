@@ -46,11 +46,6 @@ impl Announcements {
         }
     }
 
-    /// Whether nothing is new.
-    pub(super) fn is_idle(&self) -> bool {
-        self.fresh.is_empty() && self.probes.is_empty()
-    }
-
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.next_turn
     }

@@ -79,6 +79,7 @@ impl Keeper {
         };
         let Some(id) = self.roster.free_id() else {
             self.refuse(&spec, format!("one process runs {MAX_SLOTS} virtual routers at most"));
+            self.drop_unused_port(port);
             return None;
         };
         let mut member = Member::new(spec, port, Arc::new(SlotCounters::default()));

@@ -2,6 +2,8 @@
 //! without addresses; here they are found, and are up while their virtual router is Active, so
 //! that a Backup neither answers nor sends anything from the virtual MAC address.
 
+use core::net::IpAddr;
+
 use super::Keeper;
 use super::member::Member;
 use crate::linux::interface::LinkInfo;
@@ -56,6 +58,9 @@ impl Keeper {
         {
             self.netlink.set_up(macvlan, true)?;
             member.raised = true;
+            if member.addresses().iter().any(is_link_local) {
+                self.netlink.route_link_local(macvlan)?;
+            }
         }
         Ok(())
     }
@@ -105,4 +110,8 @@ impl Keeper {
             }
         }
     }
+}
+
+fn is_link_local(address: &IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
 }

@@ -205,7 +205,9 @@ impl Keeper {
                 self.carry_out();
             }
             self.fire(clock::now());
-            self.lower_one();
+            if !self.work.is_waited_for() {
+                self.lower_one();
+            }
             self.deliver();
         }
         self.control.send(&Reply::Bye);
@@ -222,7 +224,7 @@ impl Keeper {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        if !self.work.lowering.is_empty() {
+        if !self.work.is_empty() {
             return Some(clock::now());
         }
         let members = self.roster.first_deadline().map(|(at, _)| at).into_iter();

@@ -16,7 +16,7 @@ use crate::linux::monitor::Change;
 use crate::linux::netlink::NetlinkError;
 
 /// News taken in one turn: epoll comes again for the rest.
-const NEWS_IN_A_TURN: usize = 4096;
+const NEWS_IN_A_TURN: usize = 512;
 
 /// What the news may have changed.
 #[derive(Default)]
@@ -68,7 +68,6 @@ impl Keeper {
                     break;
                 }
             }
-            self.carry_out();
         }
         // Only now: what was still unread is older than a new list.
         if self.retry_at.is_none() {

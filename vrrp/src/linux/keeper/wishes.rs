@@ -9,21 +9,15 @@ use crate::router::Report;
 use crate::time::Instant;
 
 impl Keeper {
-    /// Carries out everything that the advertising thread has asked for: the addresses first, then
-    /// what the link is told.
+    /// Takes what the advertising thread asks for and carries out a batch of it: the addresses
+    /// first, then what the link is told. The rest comes with the next turn of the loop, so that
+    /// the daemon's questions wait for no crowd.
     pub(super) fn carry_out(&mut self) {
-        loop {
-            let mut idle = true;
-            while let Some(effect) = self.orders.next() {
-                self.take_effect(effect);
-                idle = false;
-            }
-            if idle && self.work.is_empty() && self.announcements.is_idle() {
-                return;
-            }
-            self.work_on();
-            self.tell_link(clock::now());
+        while let Some(effect) = self.orders.next() {
+            self.take_effect(effect);
         }
+        self.work_on();
+        self.tell_link(clock::now());
     }
 
     fn take_effect(&mut self, effect: Effect) {

@@ -27,9 +27,14 @@ pub(super) struct Work {
 }
 
 impl Work {
-    /// Whether nothing is left to do for which somebody waits.
+    /// Whether nothing is left to do.
     pub(super) fn is_empty(&self) -> bool {
-        self.installs.is_empty() && self.withdrawals.is_empty() && self.gone.is_empty()
+        !self.is_waited_for() && self.lowering.is_empty()
+    }
+
+    /// Whether something is left to do for which somebody waits.
+    pub(super) fn is_waited_for(&self) -> bool {
+        !(self.installs.is_empty() && self.withdrawals.is_empty() && self.gone.is_empty())
     }
 }
 
