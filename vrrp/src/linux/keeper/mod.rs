@@ -204,6 +204,9 @@ impl Keeper {
                 }
                 self.carry_out();
             }
+            if self.has_news() {
+                self.hear_news();
+            }
             self.fire(clock::now());
             if !self.work.is_waited_for() {
                 self.lower_one();
@@ -224,7 +227,7 @@ impl Keeper {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        if !self.work.is_empty() {
+        if !self.work.is_empty() || self.has_news() {
             return Some(clock::now());
         }
         let members = self.roster.first_deadline().map(|(at, _)| at).into_iter();
@@ -256,8 +259,8 @@ impl Keeper {
         self.take_turn(now);
         if self.retry_at.is_some_and(|at| at <= now) {
             self.retry_at = None;
-            self.remove_leftovers();
             self.hear_news();
+            self.remove_leftovers();
         }
         if self.reopen_at.is_some_and(|at| at <= now) {
             self.reopen_at = None;

@@ -25,6 +25,8 @@ pub(super) struct Unjudged {
     interfaces: BTreeSet<String>,
     /// Virtual routers whose macvlan may be another.
     macvlans: BTreeSet<SlotId>,
+    /// Whether the monitor may hold more news.
+    more: bool,
 }
 
 impl Keeper {
@@ -46,33 +48,38 @@ impl Keeper {
         Ok(())
     }
 
-    /// Makes up for lost news; what cannot be read now is read a little later.
-    pub(super) fn catch_up(&mut self) {
-        if self.resync_due && self.resync().is_err() {
-            self.retry_later();
-        }
-    }
-
+    /// Takes what is new and, once nothing more is, judges it.
     pub(super) fn hear_news(&mut self) {
+        // The monitor holds more than its socket says: it is come back to without being told.
+        self.unjudged.more = true;
         for _ in 0..NEWS_IN_A_TURN {
             match self.monitor.recv() {
+                Ok(Some(change)) => self.take_news(change),
                 Ok(None) => {
-                    if !self.resync_due {
-                        self.judge();
-                    }
+                    self.unjudged.more = false;
                     break;
                 }
-                Ok(Some(change)) => self.take_news(change),
                 Err(_) => {
+                    self.unjudged.more = false;
                     self.resync_due = true;
                     break;
                 }
             }
         }
-        // Only now: what was still unread is older than a new list.
-        if self.retry_at.is_none() {
-            self.catch_up();
+        if self.unjudged.more {
+            return;
         }
+        if !self.resync_due {
+            self.judge();
+        } else if self.retry_at.is_none() && self.resync().is_err() {
+            // Only now: what was still unread was older than a new list.
+            self.retry_later();
+        }
+    }
+
+    /// Whether news wait in the monitor.
+    pub(super) fn has_news(&self) -> bool {
+        self.unjudged.more
     }
 
     fn take_news(&mut self, change: Change) {
@@ -131,7 +138,7 @@ impl Keeper {
 
     /// Acts on the news, now that there are no more.
     pub(super) fn judge(&mut self) {
-        let Unjudged { interfaces, macvlans } = std::mem::take(&mut self.unjudged);
+        let Unjudged { interfaces, macvlans, .. } = std::mem::take(&mut self.unjudged);
         for interface in interfaces {
             self.refresh_interface(&interface);
         }
