@@ -1,7 +1,7 @@
 //! The Active state (RFC 9568, 6.4.3): owning the addresses.
 
 use super::action::{Action, Announcement, Cause, Report, Ticket};
-use super::phase::{Active, Backup, Initialize, Phase, Purpose, Repairs, Request, Rival};
+use super::phase::{Active, Backup, Defence, Initialize, Phase, Purpose, Repairs, Request};
 use super::{Eligibility, Heard, Router};
 use crate::Priority;
 use crate::time::{Duration, Instant};
@@ -18,8 +18,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const LINGER: Duration = Duration::from_millis(10);
 /// The same when drained.
 const LINGER_DRAINED: Duration = Duration::from_millis(50);
-/// The least time between two announcements against a rival, and how soon after its last
-/// advertisement the one against its own follows.
+/// The least time between two announcements against another host's, and how soon after its last
+/// word one more follows.
 const REASSERT_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Time for one address more than the first.
@@ -60,8 +60,8 @@ impl Router {
         };
         self.actions.push(Action::Report(report));
         self.actions.push(Action::Announce(Announcement::Takeover));
-        if let Phase::Active(Active { rival: Some(rival), .. }) = &mut self.phase {
-            rival.announced_at = now;
+        if let Phase::Active(Active { defence: Some(defence), .. }) = &mut self.phase {
+            defence.announced_at = now;
         }
     }
 
@@ -131,14 +131,10 @@ impl Router {
     }
 
     /// Another host asked for one of the addresses by ARP probe or neighbour solicitation without
-    /// a sender, as a router that yields does: an Active announces them, at most each 100 ms.
+    /// a sender, as a router that yields does: an Active announces them.
     pub fn handle_probed(&mut self, now: Instant) {
-        if let Phase::Active(active) = &mut self.phase
-            && active.in_place()
-            && active.defended_at.is_none_or(|at| now.saturating_since(at) >= REASSERT_INTERVAL)
-        {
-            active.defended_at = Some(now);
-            self.actions.push(Action::Announce(Announcement::Reassert));
+        if matches!(&self.phase, Phase::Active(active) if active.in_place()) {
+            self.defend(now);
         }
     }
 
@@ -153,8 +149,8 @@ impl Router {
                 installed: false,
                 refresh_at: None,
                 give_up_at: None,
-                rival: None,
-                defended_at: None,
+                rival_gone_at: None,
+                defence: None,
                 answered_at: None,
                 answer_at: None,
                 lost: false,
@@ -239,24 +235,34 @@ impl Router {
         self.actions.push(Action::Probe);
     }
 
-    /// Another router's announcement stands in the caches of the link: announce again, at most
-    /// each [`REASSERT_INTERVAL`], and once more when the other has fallen silent.
+    /// Another router advertises and loses; its announcement stands in the caches of the link.
     pub(super) fn reassert(&mut self, now: Instant, heard: Heard) {
         let Phase::Active(active) = &mut self.phase else {
             return;
         };
-        if active.rival.is_none() {
+        if active.rival_gone_at.is_none() {
             let Heard { source, priority, .. } = heard;
             self.actions.push(Action::Report(Report::Rival { source, priority }));
         }
-        let announced_at = active.rival.map(|rival| rival.announced_at);
-        let due = announced_at.is_none_or(|at| now.saturating_since(at) >= REASSERT_INTERVAL);
-        active.rival = Some(Rival {
-            announced_at: announced_at.filter(|_| !due).unwrap_or(now),
-            silent_at: Some(now + REASSERT_INTERVAL),
-            gone_at: now + (heard.interval.duration() * 3).max(REASSERT_INTERVAL),
+        let gone_at = now + (heard.interval.duration() * 3).max(REASSERT_INTERVAL);
+        active.rival_gone_at = Some(gone_at);
+        self.defend(now);
+    }
+
+    /// Caches of the link may name another: announces at once, at most each [`REASSERT_INTERVAL`],
+    /// and once more when nobody has given a reason for so long. What the other sent meanwhile may
+    /// have come last.
+    fn defend(&mut self, now: Instant) {
+        let Phase::Active(active) = &mut self.phase else {
+            return;
+        };
+        let last = active.defence.map(|defence| defence.announced_at);
+        let lately = last.filter(|&at| now.saturating_since(at) < REASSERT_INTERVAL);
+        active.defence = Some(Defence {
+            announced_at: lately.unwrap_or(now),
+            again_at: Some(now + REASSERT_INTERVAL),
         });
-        if due && active.in_place() {
+        if lately.is_none() && active.in_place() {
             self.actions.push(Action::Announce(Announcement::Reassert));
         }
     }
@@ -271,8 +277,8 @@ impl Router {
             return;
         }
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        let silenced = due(active.rival.and_then(|rival| rival.silent_at));
-        let gone = due(active.rival.map(|rival| rival.gone_at));
+        let again = due(active.defence.and_then(|defence| defence.again_at));
+        let gone = due(active.rival_gone_at);
         let refresh = due(active.refresh_at);
         let purpose = if active.lost { Purpose::Repair } else { Purpose::Refresh };
         let in_place = active.in_place();
@@ -291,9 +297,10 @@ impl Router {
             }
         }
         if gone {
-            active.rival = None;
-        } else if let Some(rival) = active.rival.as_mut().filter(|_| silenced) {
-            rival.silent_at = None;
+            active.rival_gone_at = None;
+        }
+        if let Some(defence) = active.defence.as_mut().filter(|_| again) {
+            *defence = Defence { announced_at: now, again_at: None };
         }
         if answer || scheduled {
             self.send_advert(self.effective_priority());
@@ -304,7 +311,7 @@ impl Router {
         if gone {
             self.actions.push(Action::Report(Report::RivalGone));
         }
-        if silenced && in_place {
+        if again && in_place {
             self.actions.push(Action::Announce(Announcement::Reassert));
         }
     }

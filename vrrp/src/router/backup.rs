@@ -39,13 +39,13 @@ impl Router {
             backup.heard = Some((heard.source, priority));
             backup.outranked = None;
             self.restart_active_down(now);
-        } else if hastens {
+        } else if !hastens {
+            backup.outranked = Some((heard.source, priority));
+        } else if !backup.knows_better_than(heard.source) {
             // It may yet be watched in full, should this router degrade too.
             backup.interval = heard.interval;
             backup.heard = Some((heard.source, priority));
             self.hasten(now, heard.source, priority);
-        } else {
-            backup.outranked = Some((heard.source, priority));
         }
     }
 

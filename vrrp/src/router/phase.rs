@@ -34,7 +34,8 @@ impl Phase {
                     active.refresh_at,
                     active.give_up_at,
                     active.answer_at,
-                    active.rival.map(|r| r.silent_at.unwrap_or(r.gone_at)),
+                    active.defence.and_then(|defence| defence.again_at),
+                    active.rival_gone_at,
                 ],
             )),
         }
@@ -83,6 +84,14 @@ pub(super) enum Expecting {
 }
 
 impl Backup {
+    /// Whether another healthy Active lives, as far as this router knows. A degraded one beside it,
+    /// as after a partition, will yield to that, and is no reason to hasten.
+    pub(super) fn knows_better_than(&self, degraded: IpAddr) -> bool {
+        let given_up = matches!(self.expecting, Expecting::Released(_));
+        let watched = self.heard.filter(|&(source, _)| source != degraded && !given_up);
+        watched.is_some_and(|(_, priority)| !priority.is_degraded())
+    }
+
     pub(super) fn cause(&self) -> Cause {
         match (self.expecting, self.outranked) {
             (Expecting::Silence, Some((source, priority))) => Cause::Preempts { source, priority },
@@ -109,10 +118,10 @@ pub(super) struct Active {
     pub(super) refresh_at: Option<Instant>,
     /// When to give up for want of a confirmation: never Active without the address.
     pub(super) give_up_at: Option<Instant>,
-    /// Another router that advertises too.
-    pub(super) rival: Option<Rival>,
-    /// When the addresses were last announced because somebody asked for them.
-    pub(super) defended_at: Option<Instant>,
+    /// When another router that advertises too counts as gone.
+    pub(super) rival_gone_at: Option<Instant>,
+    /// How the addresses were last announced against another host's announcement.
+    pub(super) defence: Option<Defence>,
     /// When another router was last told that it lost.
     pub(super) answered_at: Option<Instant>,
     /// When one that spoke within a moment of that is told.
@@ -160,13 +169,10 @@ pub(super) struct Repairs {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rival {
-    /// When the addresses were last announced against it.
+pub(super) struct Defence {
     pub(super) announced_at: Instant,
-    /// When they are announced once more, should nothing more be heard of it.
-    pub(super) silent_at: Option<Instant>,
-    /// When it counts as gone.
-    pub(super) gone_at: Instant,
+    /// When they are announced once more, should nobody speak for them until then.
+    pub(super) again_at: Option<Instant>,
 }
 
 /// Skew_Time for `priority` (6.1), in nanoseconds: whole centiseconds would lose it at short

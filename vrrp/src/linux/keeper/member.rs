@@ -17,8 +17,9 @@ use crate::router::{Announcement, Eligibility, State, Ticket};
 use crate::time::{Duration, Instant};
 use crate::wire::virtual_mac;
 
-/// The least time between two claims by ARP or NA that are told to the advertising thread.
-const CLAIM_INTERVAL: Duration = Duration::from_millis(100);
+/// The least time between two claims by ARP or NA that are told to the advertising thread. An Active
+/// announces once more 100 ms after the last it was told of, and so after those it was not.
+const CLAIM_INTERVAL: Duration = Duration::from_millis(50);
 
 pub(super) struct Member {
     pub(super) spec: RouterSpec,
@@ -143,6 +144,10 @@ impl Member {
             // The first claim after leaving Active ends the lingering, so it is always told.
             self.claim_told_at = None;
         }
+        if view.state != State::Active {
+            // Its address may stay for a moment, but the link is its successor's to tell.
+            self.silence();
+        }
         self.view = Some(view);
     }
 
@@ -168,6 +173,11 @@ impl Member {
         self.wanted = false;
         self.installed = false;
         self.ticket = None;
+        self.silence();
+    }
+
+    /// Forgets what the link was to be told.
+    fn silence(&mut self) {
         self.announcements.stop();
         self.urgent = false;
         self.queued = false;
@@ -250,11 +260,21 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn an_active_hears_of_claims_and_probes_once_in_100_ms() {
+    fn an_active_hears_of_claims_and_probes_once_in_50_ms() {
         let mut member = member(State::Active);
         assert!(member.heeds(START, Claim::Probes));
         assert!(!member.heeds(START + CLAIM_INTERVAL / 2, Claim::Has));
         assert!(member.heeds(START + CLAIM_INTERVAL, Claim::Has));
+    }
+
+    #[test]
+    fn a_router_that_has_left_active_announces_nothing_more() {
+        let mut member = member(State::Active);
+        member.plan_announcement(START, Announcement::Takeover);
+        member.show(view(State::Active));
+        assert_eq!(member.announcements.poll_timeout(), Some(START));
+        member.show(view(State::Backup));
+        assert_eq!(member.announcements.poll_timeout(), None);
     }
 
     #[test]

@@ -95,6 +95,20 @@ fn further_degraded_adverts_do_not_put_the_takeover_off_h3() {
     assert_eq!(rig.due_in(), ms(10));
 }
 
+/// As after a partition: the healthy Active answers the degraded one, which yields.
+#[test]
+fn a_degraded_active_beside_a_healthy_one_is_no_reason_to_hasten_h3() {
+    let mut rig = Rig::started(config());
+    rig.hear(HIGH, 200);
+    rig.wait(ms(400));
+    assert_eq!(rig.hear(LOW, 64), []);
+    assert_eq!(rig.due_in(), DOWN - ms(400));
+    // Once the healthy one has given up, the other is all there is.
+    rig.hear(HIGH, 0);
+    assert_eq!(rig.hear_at(LOW, 64, centis(50)), []);
+    assert_eq!(rig.due_in(), SKEW / 2);
+}
+
 #[test]
 fn a_degraded_advert_never_prolongs_the_timer_h3() {
     let mut rig = Rig::started(config());

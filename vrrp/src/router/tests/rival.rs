@@ -94,6 +94,17 @@ fn an_active_that_is_probed_announces_at_most_each_100_ms_h6() {
     assert_eq!(rig.probed(), [Reassert]);
 }
 
+/// What the other sent when it yielded may have come last to some of the link.
+#[test]
+fn an_active_announces_once_more_100_ms_after_the_last_claim_h6() {
+    let mut rig = Rig::active(config());
+    assert_eq!(rig.probed(), [Reassert]);
+    rig.wait(ms(60));
+    assert_eq!(rig.successor_announces(), []);
+    let announced = rig.run(ms(500)).into_iter().filter(|&(_, effect)| effect == Reassert);
+    assert_eq!(announced.collect::<Vec<_>>(), [(ms(100), Reassert)]);
+}
+
 #[test]
 fn only_an_active_with_its_addresses_in_place_answers_a_probe_h6() {
     let mut rig = Rig::started(config());
