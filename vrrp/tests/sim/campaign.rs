@@ -54,28 +54,47 @@ pub fn run(seed: u64, script: Option<&[Phase]>, traced: bool) -> Outcome {
 
 fn play(world: &mut World, seed: u64, script: Option<&[Phase]>, done: &mut Vec<Phase>) -> Check {
     let mut rng = Rng::new(seed, 2);
-    let phases = script.map_or_else(|| 3 + seed % 5, |script| u64::try_from(script.len()).unwrap());
+    let phases = script.map_or_else(|| 4 + seed % 8, |script| u64::try_from(script.len()).unwrap());
     for number in 0..phases {
         let phase = match script {
             Some(script) => script[usize::try_from(number).unwrap()].clone(),
             None if number == 0 => start(&mut rng, world),
+            None if rng.chance(650) => plan::single(&mut rng, world),
             None => plan::storm(&mut rng, world),
         };
         done.push(phase.clone());
+        if phase.single {
+            single(world, phase.faults.first().map(|&(_, fault)| fault))?;
+            continue;
+        }
         for &(after, fault) in &phase.faults {
             world.plan(world.now + after, Event::Fault(fault));
         }
         world.run(phase.length)?;
         world.settle()?;
+        world.clients_ask();
     }
     Ok(())
+}
+
+/// One fault, of which it is known what it may do.
+fn single(world: &mut World, fault: Option<Fault>) -> Check {
+    let Some(fault) = fault.filter(|&fault| world.applies(fault)) else {
+        return Ok(());
+    };
+    let before = world.before();
+    world.apply(fault);
+    world.set_alarm();
+    let forecasts = world.forecast(&before, fault);
+    world.fulfil(forecasts)?;
+    world.check_clients()
 }
 
 /// All nodes start, one after the other or at once.
 fn start(rng: &mut Rng, world: &World) -> Phase {
     let spread = world.longest_interval() * rng.pick(&[0, 1, 6]);
     let starts = (0..world.nodes.len()).map(|node| (rng.between(0, spread), Fault::Start(node)));
-    Phase { faults: starts.collect(), length: spread }
+    Phase { faults: starts.collect(), length: spread, single: false }
 }
 
 fn describe(world: &mut World, seed: u64) {

@@ -52,7 +52,7 @@ pub enum Fault {
 pub const FENCE: (Time, Time) = (300 * US, 2 * MS);
 pub const RESTART: (Time, Time) = (MS, 50 * MS);
 /// The daemon's heartbeat: how often it looks.
-const HEARTBEAT: Time = 500 * MS;
+pub const HEARTBEAT: Time = 500 * MS;
 
 impl World {
     /// Whether the fault would change anything.
@@ -133,6 +133,10 @@ impl World {
             Fault::DeleteAddress(n) => self.address_vanishes(n, "somebody deletes the address"),
             Fault::Refuse(n, refuses) => self.nodes[n].kernel.refuses = refuses,
             Fault::Split(sides) => {
+                if self.network.side.iter().any(|&side| side != 0) {
+                    // Who changes sides comes to an Active that cannot know of it.
+                    self.clients_ask();
+                }
                 let sides = (0..self.nodes.len()).map(|n| sides >> n & 1).collect();
                 self.network.side = sides;
                 self.network.disturb(self.now);
@@ -270,6 +274,12 @@ impl super::node::Node {
     /// Whether its virtual router is meant to take part.
     pub fn started(&self) -> bool {
         self.machine.is_some() && !self.stopped
+    }
+
+    /// Whether it will take part, perhaps once it goes on or has been started again.
+    pub fn will_run(&self) -> bool {
+        let restarts = self.process != Process::Dead || self.guard;
+        self.powered && self.link && !self.stopped && restarts
     }
 }
 

@@ -12,7 +12,7 @@ use super::world::{Event, World};
 /// How late the kernel may remove an address whose lease is over.
 const EXPIRY: (Time, Time) = (30 * MS, 300 * MS);
 /// The least time between two claims that the router is told of.
-const CLAIM_INTERVAL: Duration = Duration::from_millis(100);
+const CLAIM_INTERVAL: Duration = Duration::from_millis(50);
 
 impl World {
     pub fn ask_keeper(&mut self, id: usize, effect: Effect) {
@@ -82,6 +82,9 @@ impl World {
             Effect::Show(state) => {
                 node.keeper.active = state == State::Active;
                 node.keeper.told_at = None;
+                if !node.keeper.active {
+                    node.keeper.schedule.stop();
+                }
             }
             Effect::Gone => {
                 return (node.keeper.wanted && !node.kernel.address).then_some(Call::AddressLost);

@@ -16,12 +16,14 @@
 //! | `keepalived` | a peer that is not mainstay |
 //! | `reference` | each router's steps against a second reading of RFC 9568 |
 //! | `rules`, `settle` | the group: at every moment; when it is left alone |
+//! | `forecast` | what a single fault may do, and by when |
 //! | `campaign` | many seeds, shrinking, replay |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod campaign;
 mod clock;
 mod faults;
+mod forecast;
 mod keepalived;
 mod keeper;
 mod machine;

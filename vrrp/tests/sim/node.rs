@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use vrrp::Priority;
 use vrrp::announce::Schedule;
-use vrrp::config::RouterConfig;
+use vrrp::config::{OnDegraded, Preempt, RouterConfig};
 use vrrp::router::{Announcement, Eligibility, Heard, State, Ticket};
 use vrrp::time::Instant;
 
@@ -123,7 +123,7 @@ impl Node {
             powered: true,
             link: true,
             process: Process::Dead,
-            guard: true,
+            guard: false,
             stopped: false,
             epoch: 0,
             machine: None,
@@ -173,15 +173,39 @@ impl Node {
         (self.priority(), self.source)
     }
 
-    /// Whether, as a Backup, it would take over from a living Active of this priority.
+    /// What it will advertise once it has been told what it is.
+    pub fn verdict(&self) -> Option<Priority> {
+        let config = &self.profile.config;
+        match (self.eligibility, config.on_degraded) {
+            _ if !self.is_mainstay() => Some(config.priority),
+            (Eligibility::Healthy, _) => Some(config.priority),
+            (Eligibility::Degraded, OnDegraded::Release) => None,
+            (Eligibility::Degraded, OnDegraded::Advertise) => Some(config.degraded_priority),
+            (Eligibility::Drained, _) => Some(Priority::DRAINED),
+        }
+    }
+
+    /// Whether, as a Backup, it takes over from a living Active of this priority.
     pub fn wants(&self, from: Option<Priority>) -> bool {
-        let (Some(own), Some(from)) = (self.priority(), from) else {
+        let (Some(own), Some(from)) = (self.verdict(), from) else {
             return false;
         };
         match self.profile.keepalived {
             Some(preempt) => preempt && from < own,
-            None => self.reference.wants(own, from),
+            None => wants(self.profile.config.preempt, own, from),
         }
+    }
+
+    /// As [`Self::wants`], and after Skew_Time rather than Active_Down_Interval.
+    pub fn hastens(&self, from: Option<Priority>) -> bool {
+        let degraded_only = self.profile.config.preempt == Preempt::DegradedOnly;
+        let degraded = from.is_some_and(Priority::is_degraded);
+        self.is_mainstay() && degraded_only && degraded && self.wants(from)
+    }
+
+    /// Whether it takes over from everybody, at once.
+    pub fn is_owner(&self) -> bool {
+        self.is_mainstay() && self.verdict() == Some(Priority::OWNER)
     }
 
     pub fn interval(&self) -> Time {
@@ -200,5 +224,16 @@ impl Node {
 
     pub fn now(&self, at: Time) -> Instant {
         self.profile.clock.local(at)
+    }
+}
+
+/// Whether a Backup of priority `own` takes over from a living Active of priority `from`:
+/// Preempt_Mode (RFC 9568, 6.1), where an owner always preempts and `degraded-only` knows bands.
+pub fn wants(preempt: Preempt, own: Priority, from: Priority) -> bool {
+    match preempt {
+        _ if own.get() == 255 => from.get() < 255,
+        Preempt::Never => false,
+        Preempt::Always => from < own,
+        Preempt::DegradedOnly => from.get() < 128 && own.get() >= 128,
     }
 }

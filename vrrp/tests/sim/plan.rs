@@ -12,6 +12,21 @@ use super::world::World;
 pub struct Phase {
     pub faults: Vec<(Time, Fault)>,
     pub length: Time,
+    /// Whether it is one fault in a group that has converged, so that what follows is known.
+    pub single: bool,
+}
+
+/// One fault that changes something.
+pub fn single(rng: &mut Rng, world: &World) -> Phase {
+    let known = |fault: &Fault| {
+        !matches!(fault, Fault::OneWay(..) | Fault::Refuse(..)) && world.applies(*fault)
+    };
+    let mut drawn = (0..50).map(|_| {
+        let node = any_node(rng, world);
+        any_fault(rng, world, node)
+    });
+    let fault = drawn.find(known).unwrap_or(Fault::Heal);
+    Phase { faults: vec![(0, fault)], length: 0, single: true }
 }
 
 /// A time of trouble: anything, at any time, and lost packets; in the end the ways are open in both
@@ -42,7 +57,7 @@ pub fn storm(rng: &mut Rng, world: &World) -> Phase {
         }
     }
     faults.sort_by_key(|&(at, _)| at);
-    Phase { faults, length }
+    Phase { faults, length, single: false }
 }
 
 /// Mostly one that is Active.

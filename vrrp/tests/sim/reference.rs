@@ -13,6 +13,7 @@ use vrrp::router::{Action, Eligibility, Heard, Report, State, Ticket};
 use vrrp::time::{Centis, Duration, Instant};
 
 use super::machine::Call;
+use super::node::wants;
 use super::rules::{Check, ensure};
 
 /// The least time between two answers to routers that lose.
@@ -27,7 +28,7 @@ pub struct Reference {
     /// and whether because of a priority 0.
     due: Instant,
     learned: Centis,
-    watched: Option<Priority>,
+    watched: Option<(IpAddr, Priority)>,
     released: bool,
     /// Backup: when the addresses go at the latest.
     linger: Option<Instant>,
@@ -88,14 +89,17 @@ impl Reference {
         }
     }
 
-    /// Whether it takes over from a living Active of this priority.
-    pub fn wants(&self, own: Priority, from: Priority) -> bool {
-        match self.config.preempt {
-            _ if own.get() == 255 => from.get() < 255,
-            Preempt::Never => false,
-            Preempt::Always => from < own,
-            Preempt::DegradedOnly => from.get() < 128 && own.get() >= 128,
-        }
+    fn wants(&self, own: Priority, from: Priority) -> bool {
+        wants(self.config.preempt, own, from)
+    }
+
+    /// Whether Skew_Time is enough: it is healthy, and hears a degraded Active where it knows of no
+    /// healthy one.
+    fn hastens(&self, own: Priority, source: IpAddr, priority: Priority) -> bool {
+        let bands = self.config.preempt == Preempt::DegradedOnly;
+        let watched = self.watched.filter(|&(other, _)| other != source && !self.released);
+        let knows_better = watched.is_some_and(|(_, priority)| !priority.is_degraded());
+        bands && priority.is_degraded() && !own.is_degraded() && !knows_better
     }
 
     /// Judges a step, and follows it.
@@ -151,7 +155,9 @@ impl Reference {
             }
             (State::Backup, Call::Timeout) if self.due <= now => State::Active,
             (State::Backup, Call::Resumed { late })
-                if late > interval && self.is_owner() && self.watched != Some(Priority::OWNER) =>
+                if late > interval
+                    && self.is_owner()
+                    && self.watched.is_none_or(|(_, p)| p != Priority::OWNER) =>
             {
                 State::Active
             }
@@ -274,7 +280,8 @@ impl Reference {
             (self.learned, self.watched) = (self.config.interval, None);
             let mut since = step.now;
             if let Call::Advert(arrived, heard) = *step.call {
-                (self.learned, self.watched) = (heard.interval, heard.priority);
+                self.learned = heard.interval;
+                self.watched = heard.priority.map(|priority| (heard.source, priority));
                 since = arrived;
                 let linger = if self.eligibility == Eligibility::Drained { 50 } else { 10 };
                 self.linger = Some(arrived + Duration::from_millis(linger));
@@ -289,11 +296,15 @@ impl Reference {
             }
             Call::Advert(arrived, heard) => {
                 let Some(priority) = heard.priority else { return };
-                if !self.wants(own, priority) {
-                    (self.learned, self.watched) = (heard.interval, heard.priority);
+                let accepts = !self.wants(own, priority);
+                let at_once = self.hastens(own, heard.source, priority);
+                if accepts || at_once {
+                    self.learned = heard.interval;
+                    self.watched = Some((heard.source, priority));
+                }
+                if accepts {
                     self.watch(arrived, own);
-                } else if self.config.preempt == Preempt::DegradedOnly && priority.is_degraded() {
-                    (self.learned, self.watched) = (heard.interval, heard.priority);
+                } else if at_once {
                     self.hasten(arrived, own);
                 }
             }
@@ -303,7 +314,8 @@ impl Reference {
                 if was != own {
                     self.due = self.due + more - less;
                 }
-                let Some(watched) = self.watched.filter(|_| was != own && !self.released) else {
+                let Some((_, watched)) = self.watched.filter(|_| was != own && !self.released)
+                else {
                     return;
                 };
                 if self.config.preempt != Preempt::DegradedOnly || !watched.is_degraded() {

@@ -7,6 +7,9 @@ use super::machine::Machine;
 use super::rules::{Check, ROUNDING, ensure};
 use super::world::World;
 
+/// After convergence: 100 ms of silence, and ways and turns.
+const CLIENTS: Time = 150 * MS;
+
 impl World {
     /// By when a group has converged after the last disturbance.
     ///
@@ -86,6 +89,35 @@ impl World {
             ensure!(actives.len() == expected, "{expected} should be Active, and {names:?} are");
             if let [active] = actives[..] {
                 self.check_group(active, &partition)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Clients ask anew, as they do when their caches expire: after lost packets nothing else can
+    /// be promised.
+    pub fn clients_ask(&mut self) {
+        self.nodes.iter_mut().for_each(|node| node.cache = None);
+    }
+
+    /// Where no packet was lost, every client's cache names the Active: announcements follow a
+    /// takeover at once and a meeting of two Actives at once and after 100 ms. A keepalived that
+    /// yields does not probe, so that a winner it never heard knows nothing of its clients.
+    pub fn check_clients(&mut self) -> Check {
+        let others = self.nodes.iter().any(|node| !node.is_mainstay());
+        if others || self.check_caches().is_ok() {
+            return Ok(());
+        }
+        self.run(CLIENTS)?;
+        self.check_caches()
+    }
+
+    fn check_caches(&self) -> Check {
+        for partition in self.partitions() {
+            let [active] = self.actives(&partition)[..] else { continue };
+            for node in partition {
+                let cache = self.nodes[node].cache.unwrap_or(active);
+                ensure!(cache == active, "clients at n{} ask n{}", node + 1, cache + 1);
             }
         }
         Ok(())

@@ -179,7 +179,8 @@ impl World {
 
     fn tell(&mut self, id: usize, call: &Call, before: State, actions: &[Action]) {
         let quiet = matches!(call, Call::Timeout | Call::Installed(_) | Call::Resumed { .. });
-        if quiet && actions.is_empty() {
+        let refreshes = matches!(actions, [Action::Install(_)]);
+        if quiet && (actions.is_empty() || refreshes) {
             return;
         }
         let mut what = format!("{before:<10?} {call}");
