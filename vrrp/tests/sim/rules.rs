@@ -83,8 +83,8 @@ impl World {
     ///
     /// The stronger, by priority and then by address, advertises within one of its intervals, and
     /// the weaker yields to that: interval + turn + way + turn (RFC 9568, 6.4.3). If it is a
-    /// mainstay, it answers the weaker's next advertisement too, but not twice within 1 ms:
-    /// 1 ms + interval of the weaker + turn + way + turn + way + turn.
+    /// mainstay, it answers the weaker's next advertisement too, at once or 1 ms after its last answer:
+    /// interval of the weaker + turn + way + turn + 1 ms + turn + way + turn.
     fn one_yields(&self, a: usize, b: usize) -> Time {
         if !self.hear_each_other(a, b) {
             return NEVER;
@@ -96,7 +96,7 @@ impl World {
         let since = since.max(self.network.disturbed(a, b)).max(self.network.disturbed(b, a));
         let (turn, way) = (self.timing.turn.1, self.timing.delay.1);
         let told = stronger.real_interval() + way + 2 * turn;
-        let answered = MS + weaker.real_interval() + 2 * way + 3 * turn;
+        let answered = MS + weaker.real_interval() + 2 * way + 4 * turn;
         let within = if stronger.is_mainstay() { told.min(answered) } else { told };
         since + within + ROUNDING
     }
