@@ -69,12 +69,6 @@ fn check_peer(address: IpAddr, addresses: &Addresses, is_listed_before: bool) ->
             format!("list the {family} addresses of the peers"),
         ));
     }
-    if value::is_link_local(address) {
-        return Err(Fault::new(
-            format!("the peer {address} is link-local: routers with several links share it"),
-            "list the peers' global or unique local addresses",
-        ));
-    }
     if addresses.iter().any(|virtual_one| virtual_one == address) {
         return Err(Fault::new(
             format!("the peer {address} is a virtual address, which the Active itself has"),
@@ -94,7 +88,7 @@ pub(super) fn assign(
     let (span, known) = match &spec.transport {
         TransportSpec::Multicast => return Some(vec![Transport::Multicast; masters.len()]),
         TransportSpec::Masters(span) => (span, known_by_node(spec, masters, problems)?),
-        TransportSpec::Peers(span, peers) => (span, known_by_list(masters, span, peers, problems)?),
+        TransportSpec::Peers(span, peers) => (span, known_by_list(masters, peers, problems)?),
     };
     let listed: Vec<IpAddr> = match &spec.transport {
         TransportSpec::Peers(_, peers) => peers.iter().map(|peer| *peer.get_ref()).collect(),
@@ -104,8 +98,12 @@ pub(super) fn assign(
         .iter()
         .zip(known)
         .map(|(master, source)| {
-            let peers: Vec<_> =
+            let mut peers: Vec<_> =
                 listed.iter().copied().filter(|&peer| Some(peer) != source).collect();
+            if peers.is_empty() {
+                // A list as another master would write it: of its peers, this one.
+                peers = others(spec, masters, master);
+            }
             if peers.is_empty() {
                 let fault = Fault::new(
                     format!("nobody would hear {}: it has no peer", master.name),
@@ -137,8 +135,7 @@ fn known_by_node(
                         "{} has no {family} address to which its peers could send",
                         master.name
                     ),
-                    "add one that is not link-local to its addresses, or list peers in the \
-                     [[virtual_router]]",
+                    "add one to its addresses, or list peers in the [[virtual_router]]",
                 );
                 problems.add(master.name.span(), fault);
             }
@@ -148,20 +145,26 @@ fn known_by_node(
     known.iter().all(Option::is_some).then_some(known)
 }
 
-fn own_address(spec: &Spec, node: &Node) -> Option<IpAddr> {
-    let own = node.addresses.iter().map(|it| *it.get_ref()).filter(|&address| {
-        Family::of(address) == spec.addresses.family() && !value::is_link_local(address)
-    });
-    let is_virtual = |address: &IpAddr| spec.addresses.iter().any(|it| it == *address);
-    // The owner of the virtual addresses may have no others.
-    own.clone().find(|address| !is_virtual(address)).or_else(|| own.clone().next())
+/// The addresses by which the masters other than `master` are known.
+fn others(spec: &Spec, masters: &[&Node], master: &Node) -> Vec<IpAddr> {
+    let others = masters.iter().filter(|other| other.name != master.name);
+    others.filter_map(|other| own_address(spec, other)).collect()
 }
 
-/// The address by which each master is known: the listed one that is its own. A single master may
-/// have peers in other groups only; of several, each is the others' peer.
+fn own_address(spec: &Spec, node: &Node) -> Option<IpAddr> {
+    let family = spec.addresses.family();
+    let own = node.addresses.iter().map(|it| *it.get_ref());
+    let own: Vec<_> = own.filter(|&address| Family::of(address) == family).collect();
+    let is_virtual = |address: IpAddr| spec.addresses.iter().any(|it| it == address);
+    // The owner of the virtual addresses may have no others; a link-local one does in IPv6.
+    let rank = |address: IpAddr| (is_virtual(address), value::is_link_local(address));
+    own.into_iter().min_by_key(|&address| rank(address))
+}
+
+/// The address by which each master is known: the listed one that is its own. Where the list has
+/// peers only, as in a file for one node, the interface's address will do.
 fn known_by_list(
     masters: &[&Node],
-    list: &Range<usize>,
     peers: &[Spanned<IpAddr>],
     problems: &mut Problems,
 ) -> Option<Vec<Option<IpAddr>>> {
@@ -169,25 +172,15 @@ fn known_by_list(
     let mut known = Vec::new();
     for master in masters {
         let own: Vec<_> = peers.iter().filter(|peer| master.owns(*peer.get_ref())).collect();
-        let fault = match own.as_slice() {
-            [] if masters.len() > 1 => Fault::new(
-                format!(
-                    "{} is none of the peers: the other masters would not hear it",
-                    master.name
-                ),
-                format!("list an address of {} among the peers", master.name),
-            ),
-            [_, second, ..] => Fault::new(
-                format!("{} is listed among the peers twice, as {second} too", master.name),
-                "list one address of each",
-            ),
-            _ => {
-                known.push(own.first().map(|peer| *peer.get_ref()));
-                continue;
-            }
+        let [_, second, ..] = own.as_slice() else {
+            known.push(own.first().map(|peer| *peer.get_ref()));
+            continue;
         };
-        let span = own.get(1).map_or_else(|| list.clone(), |peer| peer.span());
-        problems.add(span, fault);
+        let fault = Fault::new(
+            format!("{} is listed among the peers twice, as {second} too", master.name),
+            "list one address of each",
+        );
+        problems.add(second.span(), fault);
         is_right = false;
     }
     is_right.then_some(known)

@@ -165,6 +165,26 @@ fn a_single_master_may_have_peers_that_the_file_does_not_know() {
 }
 
 #[test]
+fn a_list_may_have_the_others_only() {
+    let text = file(&[("transport", "\"unicast\""), ("peers", "[\"10.0.0.12\", \"10.0.0.99\"]")]);
+    let peers = ["10.0.0.12", "10.0.0.99"].map(str::to_owned).to_vec();
+    assert_eq!(unicast(&text), (peers, None));
+    // For m2 nobody is left of it.
+    let text = file(&[("transport", "\"unicast\""), ("peers", "[\"10.0.0.12\"]")]);
+    let m2 = for_node(&text, "m2").virtual_routers.remove(0).transport;
+    let (peers, source) = (vec!["10.0.0.11".parse().unwrap()], "10.0.0.12".parse().ok());
+    assert_eq!(m2, Transport::Unicast { peers, source });
+}
+
+#[test]
+fn ipv6_unicast_goes_between_link_local_addresses_where_there_are_no_others() {
+    let text = file(&[("transport", "\"unicast\""), ("addresses", "[\"fe80::a\", \"fd00::a\"]")])
+        .replace("[\"10.0.0.11\"]", "[\"10.0.0.11\", \"fe80::11\"]")
+        .replace("[\"10.0.0.12\"]", "[\"fe80::12\"]");
+    assert_eq!(unicast(&text), (vec!["fe80::12".to_owned()], address("fe80::11")));
+}
+
+#[test]
 fn ipv6_unicast_goes_between_addresses_that_are_not_link_local() {
     let text = file(&[("transport", "\"unicast\""), ("addresses", "[\"fe80::a\", \"fd00::a\"]")])
         .replace("[\"10.0.0.11\"]", "[\"10.0.0.11\", \"fe80::11\", \"fd00::11\"]")

@@ -40,6 +40,27 @@ pub fn choose_source(
     }
 }
 
+/// The IPv6 address of an interface that unicast peers with global or unique local addresses would
+/// know it by: the numerically smallest that the kernel lets hosts use and that is neither
+/// link-local nor virtual (see [`choose_source`]).
+pub fn choose_routable(
+    addresses: &[AddressInfo],
+    ifindex: u32,
+    vips: &[IpAddr],
+    owned: &[IpAddr],
+) -> Option<IpAddr> {
+    let candidates = || {
+        addresses.iter().filter(|info| {
+            info.ifindex == ifindex && !info.ours && info.usable && info.scope == Scope::Global
+        })
+    };
+    let smallest = |wanted: &dyn Fn(&IpAddr) -> bool| {
+        candidates().map(|info| info.address).filter(|it| it.is_ipv6() && wanted(it)).min()
+    };
+    smallest(&|address| !vips.contains(address))
+        .or_else(|| smallest(&|address| owned.contains(address)))
+}
+
 fn primary<'a, I: Iterator<Item = &'a AddressInfo> + Clone>(candidates: &I) -> Option<IpAddr> {
     let first_of = |scope| candidates.clone().find(|info| info.scope == scope);
     first_of(Scope::Global).or_else(|| first_of(Scope::Link)).map(|info| info.address)
@@ -191,5 +212,17 @@ mod tests {
 
     fn global(last: u16) -> AddressInfo {
         on_7(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, last).into())
+    }
+
+    #[test]
+    fn unicast_peers_beyond_the_link_know_a_routable_address() {
+        let (own, vip) = ("fd00::11".parse().unwrap(), "fd00::10".parse().unwrap());
+        let link = AddressInfo { scope: Scope::Link, ..on_7("fe80::11".parse().unwrap()) };
+        let tentative = AddressInfo { usable: false, ..on_7("fd00::1".parse().unwrap()) };
+        let choose =
+            |list: &[AddressInfo], owned: &[IpAddr]| choose_routable(list, 7, &[vip], owned);
+        assert_eq!(choose(&[link, tentative, on_7(vip), on_7(own)], &[]), Some(own));
+        assert_eq!(choose(&[link, on_7(vip)], &[]), None);
+        assert_eq!(choose(&[link, on_7(vip)], &[vip]), Some(vip));
     }
 }

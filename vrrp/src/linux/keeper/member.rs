@@ -108,6 +108,19 @@ impl Member {
         self.spec.virtual_mac && self.spec.transport == Transport::Multicast
     }
 
+    /// Whether its peers know it by an address other than the link-local one that IPv6
+    /// advertisements come from (RFC 9568, 5.1.2.1).
+    pub(super) fn speaks_beyond_the_link(&self) -> bool {
+        let is_link_local = |peer: &IpAddr| match peer {
+            IpAddr::V4(_) => true,
+            IpAddr::V6(peer) => peer.is_unicast_link_local(),
+        };
+        match &self.spec.transport {
+            Transport::Unicast { peers, source: None } => !peers.iter().all(is_link_local),
+            _ => false,
+        }
+    }
+
     /// Whether this router owns the addresses (RFC 9568, 1.2).
     pub(super) fn is_owner(&self) -> bool {
         self.spec.config.priority.is_owner()

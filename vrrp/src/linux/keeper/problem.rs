@@ -23,6 +23,9 @@ pub(super) enum Problem {
     /// The address that the unicast peers know the router by.
     #[error("the interface does not have the address {0}, which the unicast peers know")]
     NoSource(IpAddr),
+    /// No address that unicast peers beyond the link's scope could know the router by.
+    #[error("the interface has no global IPv6 address of its own for its unicast peers")]
+    NoRoutable,
     #[error("the macvlan with the virtual MAC address {} does not exist (yet)", mac(.0))]
     NoMacvlan([u8; 6]),
     /// A socket could not be opened on it; in words.
@@ -33,7 +36,7 @@ pub(super) enum Problem {
 impl Problem {
     /// Whether it is one virtual router's alone.
     pub(super) const fn is_private(&self) -> bool {
-        matches!(self, Self::NoSource(_) | Self::NoMacvlan(_))
+        matches!(self, Self::NoSource(_) | Self::NoRoutable | Self::NoMacvlan(_))
     }
 }
 

@@ -8,7 +8,7 @@ use super::ports::Frames;
 use super::problem::Problem;
 use crate::config::Transport;
 use crate::linux::messages::{Order, PortId, SlotId};
-use crate::linux::source::choose_source;
+use crate::linux::source::{choose_routable, choose_source};
 use crate::proto::EventKind;
 
 impl Keeper {
@@ -47,6 +47,13 @@ impl Keeper {
         if let Transport::Unicast { source: Some(source), .. } = member.spec.transport {
             let there = self.has_own(member, ifindex, source);
             return if there { Ok(source) } else { Err(Problem::NoSource(source)) };
+        }
+        if member.speaks_beyond_the_link() {
+            let owned = if member.is_owner() { member.addresses() } else { &[] };
+            let virtuals = self.roster.addresses_on(member.port);
+            let addresses = self.addresses.on(ifindex);
+            return choose_routable(&addresses, ifindex, &virtuals, owned)
+                .ok_or(Problem::NoRoutable);
         }
         let own = || {
             let owned = member.is_owner().then(|| member.addresses())?;
