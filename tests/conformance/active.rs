@@ -6,10 +6,7 @@ use std::time::Duration;
 use lab::Stamp;
 use lab::inject::AdvertFrame;
 
-use crate::expect::{on_time, regular};
-use crate::rig::Rig;
-use crate::setup::Setup;
-use crate::variant::{Variant, matrix};
+use crate::rig::{Rig, Setup, Variant, matrix, on_time, regular};
 
 const TICK: Duration = Duration::from_millis(1);
 
@@ -184,7 +181,7 @@ fn its_own_adverts_that_come_back_are_not_answered() {
         let own = rig.emitted(Stamp::from_nanos(0)).into_iter().rev();
         let own = own.map(|seen| seen.bytes).find(|bytes| crate::rig::is_vrrp(bytes)).unwrap();
         let start = rig.freshly_active();
-        let _feed = crate::feed::Feed::start(rig.injector(), vec![own], rig.setup.interval() / 10);
+        let _feed = crate::rig::Feed::start(rig.injector(), vec![own], rig.setup.interval() / 10);
         rig.advert(start.at + rig.setup.interval() * 8 - rig.setup.half());
         regular(&times(&rig, start.at), rig.setup.interval());
         rig.state("Active");

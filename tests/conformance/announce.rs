@@ -5,9 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use lab::{Arp, Discovery, Frame, MacAddr, Neighbour, Seen, Stamp};
 
-use crate::rig::Rig;
-use crate::setup::Setup;
-use crate::variant::{Variant, matrix};
+use crate::rig::{Rig, Setup, Variant, matrix};
 
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 

@@ -5,15 +5,12 @@ use std::time::Duration;
 use lab::Stamp;
 use lab::inject::AdvertFrame;
 
-use crate::expect::on_time;
-use crate::rig::Rig;
-use crate::setup::Setup;
-use crate::variant::{VRID, Variant, matrix};
+use crate::rig::{Rig, Setup, VRID, Variant, matrix, on_time};
 
 const TICK: Duration = Duration::from_millis(1);
 
 /// A daemon in Backup that hears `advert` each interval, until the feed is dropped.
-fn backup(setup: Setup, advert: impl FnOnce(&Rig) -> AdvertFrame) -> (Rig, crate::feed::Feed) {
+fn backup(setup: Setup, advert: impl FnOnce(&Rig) -> AdvertFrame) -> (Rig, crate::rig::Feed) {
     let mut rig = setup.cable();
     let advert = advert(&rig);
     let feed = rig.feed(&[advert], rig.setup.interval().min(Duration::from_millis(100)) / 2);
@@ -232,7 +229,7 @@ fn adverts_on_another_interface_do_not_keep_a_backup_from_taking_over() {
         feed.end();
         let heard = rig.send(&rig.greater(210));
         let frames = vec![rig.greater(255).bytes()];
-        let _other = crate::feed::Feed::start(other, frames, rig.setup.interval() / 10);
+        let _other = crate::rig::Feed::start(other, frames, rig.setup.interval() / 10);
         let taken = rig.advert(heard);
         let wait = rig.setup.active_down(rig.setup.interval());
         on_time("takeover", heard, wait, taken.at, rig.setup.half());

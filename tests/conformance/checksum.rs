@@ -3,9 +3,7 @@
 use lab::inject::{AdvertFrame, Sum};
 use lab::{Checksum, Stamp};
 
-use crate::rig::Rig;
-use crate::setup::Setup;
-use crate::variant::{V4, V4_VIRTUAL, Variant, among};
+use crate::rig::{Rig, Setup, V4, V4_VIRTUAL, Variant, among};
 
 const IPV4: [Variant; 2] = [V4, V4_VIRTUAL];
 

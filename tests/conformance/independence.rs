@@ -6,9 +6,7 @@ use std::time::Duration;
 use lab::inject::AdvertFrame;
 use lab::{Advert, Frame, Stamp};
 
-use crate::rig::Rig;
-use crate::setup::Setup;
-use crate::variant::{VRID, Variant, matrix};
+use crate::rig::{Rig, Setup, VRID, Variant, matrix};
 
 /// The virtual router of the other family, with the same VRID.
 fn both(variant: Variant) -> Rig {
@@ -60,7 +58,7 @@ fn two_families_with_the_same_vrid_are_two_virtual_routers() {
         let sent = adverts(&rig, heard + Duration::from_millis(1));
         assert!(sent.iter().all(|(_, advert)| of_other(advert)));
         let times: Vec<Stamp> = sent.iter().map(|(at, _)| *at).collect();
-        crate::expect::regular(&times, Duration::from_millis(150));
+        crate::rig::regular(&times, Duration::from_millis(150));
         assert!(times.len() >= 3);
     });
 }

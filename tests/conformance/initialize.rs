@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use lab::Stamp;
 
-use crate::setup::Setup;
-use crate::variant::matrix;
+use crate::rig::{Setup, matrix};
 
 /// RFC 9568, 6.4.1: not the address owner: Backup, and nothing is sent for Active_Down_Interval.
 #[test]

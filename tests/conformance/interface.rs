@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use lab::Stamp;
 
-use crate::rig::Rig;
-use crate::variant::matrix;
+use crate::rig::{Rig, matrix};
 
 /// After it returned, it waits like any other router that starts (RFC 9568, 6.4.1).
 fn starts_again(rig: &Rig, returned: Stamp) {

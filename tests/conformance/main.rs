@@ -1,6 +1,6 @@
 //! RFC 9568 from outside: one daemon at one end of a cable, raw frames in, captures out.
 //!
-//! Each check runs for all [`variant::Variant`]s at once: IPv4 and IPv6, with the interface's own
+//! Each check runs for all [`rig::Variant`]s at once: IPv4 and IPv6, with the interface's own
 //! Ethernet address and with the virtual router's. `VARIANT=ipv6-virtual` runs only that one.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -8,18 +8,14 @@ mod active;
 mod announce;
 mod backup;
 mod checksum;
-mod expect;
-mod feed;
 mod independence;
 mod initialize;
 mod interface;
-mod namespaces;
 mod neighbours;
 mod owner;
+#[path = "../rig/mod.rs"]
 mod rig;
 mod sent;
-mod setup;
 mod unicast;
 mod validation;
-mod variant;
 mod virtual_mac;

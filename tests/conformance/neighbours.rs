@@ -7,9 +7,7 @@ use std::time::Duration;
 use lab::inject::{arp, echo_request, neighbour_solicitation};
 use lab::{ArpOperation, Discovery, Ethernet, Frame, MacAddr, Seen, Stamp};
 
-use crate::rig::Rig;
-use crate::setup::Setup;
-use crate::variant::{NODE_MAC, PEER_MAC, Variant, matrix};
+use crate::rig::{NODE_MAC, PEER_MAC, Rig, Setup, Variant, matrix};
 
 /// As long as an answer may take that must not come.
 const WHILE: Duration = Duration::from_millis(300);
@@ -113,7 +111,7 @@ fn an_active_answers_for_each_address_with_the_virtual_routers_mac_once() {
 /// RFC 9568, 6.4.3 and 8.2.2: R, for an IPv6 virtual router with its own MAC.
 #[test]
 fn an_answer_to_a_solicitation_says_that_it_is_a_router() {
-    crate::variant::among(&[crate::variant::V6_VIRTUAL], |variant| {
+    crate::rig::among(&[crate::rig::V6_VIRTUAL], |variant| {
         let rig = variant.setup().start();
         rig.active();
         for vip in variant.vips() {
@@ -277,13 +275,13 @@ fn an_active_accepts_what_is_sent_to_its_addresses() {
     matrix(|variant| {
         let rig = Setup { interval: 200, ..variant.setup() }.start();
         rig.active();
-        let skipped = usize::from(variant == crate::variant::V6_VIRTUAL);
+        let skipped = usize::from(variant == crate::rig::V6_VIRTUAL);
         for vip in variant.vips().into_iter().skip(skipped) {
             let host = host_near(vip);
             let to = Ethernet { source: PEER_MAC, destination: variant.router_mac() };
-            let start = rig.send_bytes(&echo_request(to, host, vip));
-            let mut done = 0;
+            let (start, mut done) = (Stamp::now(), 0);
             crate::rig::poll(&format!("an answer of {vip}"), || {
+                rig.send_bytes(&echo_request(to, host, vip));
                 let frames = rig.emitted(start);
                 frames[done..].iter().for_each(|seen| introduce(&rig, seen, host));
                 done = frames.len();

@@ -6,8 +6,7 @@ use std::time::Duration;
 use lab::inject::group_mac;
 use lab::{Checksum, Frame, Stamp};
 
-use crate::setup::Setup;
-use crate::variant::{Family, VRID, Variant, matrix};
+use crate::rig::{Family, Setup, VRID, Variant, matrix};
 
 /// RFC 9568, 5.1.1, 5.1.2 and 7.2.
 #[test]

@@ -6,10 +6,9 @@ use std::time::Duration;
 use lab::inject::AdvertFrame;
 use lab::{Checksum, Ethernet, Frame, Stamp};
 
-use crate::expect::on_time;
-use crate::rig::Rig;
-use crate::setup::Setup;
-use crate::variant::{Family, NODE_MAC, PEER_MAC, V4, V4_VIRTUAL, Variant, among, matrix};
+use crate::rig::{
+    Family, NODE_MAC, PEER_MAC, Rig, Setup, V4, V4_VIRTUAL, Variant, among, matrix, on_time,
+};
 
 const NODE: u8 = 50;
 const SMALLER: u8 = 20;

@@ -5,9 +5,7 @@ use std::net::IpAddr;
 use lab::inject::AdvertFrame;
 use lab::{Frame, Stamp};
 
-use crate::rig::Rig;
-use crate::setup::Setup;
-use crate::variant::{PEER_MAC, V4_VIRTUAL, V6_VIRTUAL, Variant, among};
+use crate::rig::{PEER_MAC, Rig, Setup, V4_VIRTUAL, V6_VIRTUAL, Variant, among};
 
 const VIRTUAL: [Variant; 2] = [V4_VIRTUAL, V6_VIRTUAL];
 

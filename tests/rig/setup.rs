@@ -4,8 +4,10 @@ use std::fmt::Write;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::rig::Rig;
-use crate::variant::{VRID, Variant};
+use lab::Keep;
+
+use super::Rig;
+use super::variant::{VRID, Variant};
 
 /// The configuration of the daemon's virtual router, and of the cable.
 #[derive(Clone, Debug)]
@@ -23,6 +25,8 @@ pub struct Setup {
     /// Further sections.
     pub sections: String,
     pub mtu: u32,
+    /// Which frames are kept.
+    pub keep: Keep,
     /// Commands in the daemon's namespace before it starts.
     pub before: String,
 }
@@ -39,6 +43,7 @@ impl Setup {
             lines: String::new(),
             sections: String::new(),
             mtu: 1500,
+            keep: Keep::All,
             before: String::new(),
         }
     }

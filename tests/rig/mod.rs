@@ -1,4 +1,12 @@
-//! One daemon at one end of a cable, the test at the other.
+//! One daemon at one end of a cable, the test at the other: raw frames in, captures out.
+#![allow(dead_code, unused_imports)] // No binary uses all of it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod expect;
+mod feed;
+mod namespaces;
+mod setup;
+mod variant;
 
 use std::fs::{self, File};
 use std::net::IpAddr;
@@ -9,15 +17,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lab::inject::{AdvertFrame, Injector};
-use lab::{Advert, Direction, Frame, Keep, MacAddr, Seen, Stamp, Tap};
+use lab::{Advert, Direction, Frame, MacAddr, Seen, Stamp, Tap};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::feed::Feed;
-use crate::namespaces::Namespaces;
-use crate::setup::Setup;
-use crate::variant::VRID;
+use namespaces::Namespaces;
+
+pub use expect::{on_time, regular};
+pub use feed::Feed;
+pub use setup::Setup;
+pub use variant::{
+    Family, NODE_MAC, PEER_MAC, V4, V4_VIRTUAL, V6, V6_VIRTUAL, VRID, Variant, among, matrix,
+};
 
 /// How long anything may take, on a machine that is busy with other things.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -46,7 +58,7 @@ impl Rig {
     pub fn new(setup: Setup) -> Self {
         let namespaces = Namespaces::new(&setup);
         let wire = namespaces.of("wire");
-        let tap = Tap::start(&wire, Keep::All).unwrap();
+        let tap = Tap::start(&wire, setup.keep).unwrap();
         let injector = Arc::new(Injector::open(&wire, "eth0").unwrap());
         let directory = PathBuf::from(BASE).join(namespaces.name());
         fs::create_dir_all(directory.join("run")).unwrap();

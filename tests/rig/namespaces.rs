@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::setup::Setup;
-use crate::variant::{Family, NODE_MAC, PEER_MAC};
+use super::setup::Setup;
+use super::variant::{Family, NODE_MAC, PEER_MAC};
 
 const PREFIX: &str = "cf";
 

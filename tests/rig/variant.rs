@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use lab::MacAddr;
 
-use crate::setup::Setup;
+use super::setup::Setup;
 
 /// The VRID of the daemon's virtual router.
 pub const VRID: u8 = 51;
@@ -154,7 +154,7 @@ pub fn matrix(check: impl Fn(Variant) + Sync) {
 
 /// Runs a check for these variants at once, if root.
 pub fn among(variants: &[Variant], check: impl Fn(Variant) + Sync) {
-    if !crate::namespaces::allowed() {
+    if !super::namespaces::allowed() {
         return;
     }
     let only = std::env::var("VARIANT").ok();
