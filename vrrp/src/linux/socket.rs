@@ -148,8 +148,8 @@ impl AdvertSocket {
     }
 
     /// From now on the kernel drops what cannot be an advert for one of `vrids` by all that
-    /// RFC 9568, 7.1, asks but the checksum, save for one in [`SAMPLED_ONE_IN`]. For the time of a
-    /// flood: what is dropped there is not counted by reason.
+    /// RFC 9568, 7.1, asks, save for one in [`SAMPLED_ONE_IN`]. For the time of a flood: what is
+    /// dropped there is not counted by reason.
     ///
     /// # Errors
     /// If the kernel has no memory for the filter; the former one stays.

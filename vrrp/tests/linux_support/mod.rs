@@ -201,9 +201,14 @@ pub fn packet(source: Ipv4Addr, ttl: u8, options: &[u8], payload: &[u8]) -> Vec<
     packet
 }
 
-/// The fixed part of an advert and one address; the checksum is of no interest here.
+/// An IPv4 advert with one address, and the checksum of RFC 9568.
 pub fn advert(vrid: u8, priority: u8) -> [u8; 12] {
-    [0x31, vrid, priority, 1, 0, 100, 0, 0, 10, 0, 0, 10]
+    let mut message = [0x31, vrid, priority, 1, 0, 100, 0, 0, 10, 0, 0, 10];
+    let words = message.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1]));
+    let sum: u32 = words.sum();
+    let checksum = !u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap();
+    message[6..8].copy_from_slice(&checksum.to_be_bytes());
+    message
 }
 
 /// A whole IPv6 packet of next header 112, traffic class CS6.

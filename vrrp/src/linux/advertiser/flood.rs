@@ -29,15 +29,17 @@ impl Flood {
         Self { from: now, count: 0, tight_since: None }
     }
 
-    /// Notes a packet that was discarded for `reason`; for which reason and how many times it
-    /// counts. A packet that came through a tight filter which refuses its kind is a sample.
+    /// Notes a packet that was discarded for `reason`, and whether a tight filter `refuses` such
+    /// packets; for which reason and how many times it counts. What came through a filter that
+    /// refuses it is a sample.
     pub(super) fn note(
         &mut self,
         now: Instant,
         arrived: Instant,
         reason: DropReason,
+        refuses: bool,
     ) -> (DropReason, u32) {
-        if !is_refusable(reason) {
+        if !refuses {
             return (reason, 1);
         }
         match self.tight_since {
@@ -92,17 +94,6 @@ impl Flood {
     }
 }
 
-/// Whether the filter can see what is wrong with such a packet.
-const fn is_refusable(reason: DropReason) -> bool {
-    !matches!(
-        reason,
-        DropReason::Checksum
-            | DropReason::OwnSource
-            | DropReason::UnknownPeer
-            | DropReason::Filtered
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,10 +102,10 @@ mod tests {
     const MILLISECOND: Duration = Duration::from_millis(1);
 
     /// `count` packets in a second.
-    fn second(flood: &mut Flood, from: Instant, count: u32, reason: DropReason) {
+    fn second(flood: &mut Flood, from: Instant, count: u32, refuses: bool) {
         for number in 0..count {
             let now = from + WINDOW * number / count;
-            flood.note(now, now, reason);
+            flood.note(now, now, DropReason::Ttl, refuses);
         }
     }
 
@@ -122,30 +113,31 @@ mod tests {
     fn some_thousand_refusable_packets_a_second_are_a_flood() {
         let mut flood = Flood::new(START);
         for second_no in 0..10 {
-            second(&mut flood, START + WINDOW * second_no, FLOOD - 1, DropReason::Ttl);
+            second(&mut flood, START + WINDOW * second_no, FLOOD - 1, true);
             assert!(!flood.rises());
         }
-        second(&mut flood, START + WINDOW * 10, FLOOD, DropReason::UnknownVrid);
+        second(&mut flood, START + WINDOW * 10, FLOOD, true);
         assert!(flood.rises());
     }
 
     #[test]
     fn what_the_filter_cannot_judge_is_no_reason_to_tighten_it() {
         let mut flood = Flood::new(START);
-        second(&mut flood, START, 10 * FLOOD, DropReason::Checksum);
+        second(&mut flood, START, 10 * FLOOD, false);
         assert!(!flood.rises());
     }
 
     #[test]
     fn a_sample_counts_for_all_that_it_stands_for() {
         let mut flood = Flood::new(START);
-        assert_eq!(flood.note(START, START, DropReason::Ttl), (DropReason::Ttl, 1));
+        assert_eq!(flood.note(START, START, DropReason::Ttl, true), (DropReason::Ttl, 1));
         flood.tightened(START, true);
         let (before, after) = (START - MILLISECOND, START + MILLISECOND);
-        assert_eq!(flood.note(after, before, DropReason::Ttl), (DropReason::Ttl, 1));
+        assert_eq!(flood.note(after, before, DropReason::Ttl, true), (DropReason::Ttl, 1));
         let sample = (DropReason::Filtered, SAMPLED_ONE_IN);
-        assert_eq!(flood.note(after, after, DropReason::Ttl), sample);
-        assert_eq!(flood.note(after, after, DropReason::Checksum), (DropReason::Checksum, 1));
+        assert_eq!(flood.note(after, after, DropReason::Ttl, true), sample);
+        let passed = flood.note(after, after, DropReason::Checksum, false);
+        assert_eq!(passed, (DropReason::Checksum, 1));
     }
 
     #[test]
@@ -153,13 +145,13 @@ mod tests {
         let mut flood = Flood::new(START);
         flood.tightened(START, true);
         for _ in 0..SAMPLES {
-            flood.note(START, START, DropReason::Type);
+            flood.note(START, START, DropReason::Type, true);
         }
         assert_eq!(flood.review_at(), Some(START + REVIEW));
         assert!(!flood.has_ended(START + REVIEW - MILLISECOND));
         assert!(!flood.has_ended(START + REVIEW));
         for _ in 1..SAMPLES {
-            flood.note(START + REVIEW, START + REVIEW, DropReason::Type);
+            flood.note(START + REVIEW, START + REVIEW, DropReason::Type, true);
         }
         assert!(!flood.has_ended(START + REVIEW));
         assert!(flood.has_ended(START + REVIEW * 2));
@@ -171,7 +163,7 @@ mod tests {
     #[test]
     fn a_filter_that_could_not_be_tightened_is_tried_again_later() {
         let mut flood = Flood::new(START);
-        second(&mut flood, START, FLOOD, DropReason::Ttl);
+        second(&mut flood, START, FLOOD, true);
         flood.tightened(START + WINDOW, false);
         assert!(!flood.rises() && !flood.is_tight());
     }

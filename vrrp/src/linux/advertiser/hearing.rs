@@ -7,11 +7,11 @@ use super::Advertiser;
 use super::outlet::Outlet;
 use crate::Vrid;
 use crate::config::Transport;
-use crate::linux::clock;
 use crate::linux::messages::{
     DROP_REPORT_INTERVAL, DropNote, Effect, MISMATCH_SHOWN, Port, PortId, Slot, SlotId,
 };
 use crate::linux::socket::Datagram;
+use crate::linux::{clock, filter};
 use crate::router::Heard;
 use crate::time::{Duration, Instant};
 use crate::wire::{Advert, DropReason};
@@ -169,8 +169,10 @@ fn receive(
         }
         Err(reason) => {
             let source = datagram.source();
-            let (reason, times) = port.flood.note(now, arrived, reason);
-            discard(id, port, (reason, times), source, now, outlet);
+            let is_known = |vrid: u8| port.slots[usize::from(vrid)].is_some();
+            let refused = filter::refuses(reason, socket.family(), datagram.bytes, is_known);
+            let count = port.flood.note(now, arrived, reason, refused);
+            discard(id, port, count, source, now, outlet);
             Received::Discarded
         }
     }

@@ -20,9 +20,8 @@ const TOKEN_ORDERS: u64 = 2 << 32;
 /// Descriptors told of in one wake-up; the others come next.
 const EVENTS: usize = 64;
 
-/// For how long the sockets are left alone when they are busy: a twentieth of the shortest
-/// interval.
-const PAUSE: Duration = Duration::from_micros(500);
+/// For how long the sockets are left alone when they are busy: a tenth of the shortest interval.
+const PAUSE: Duration = Duration::from_millis(1);
 /// Wake-ups and packets are counted over so long.
 const WINDOW: Duration = Duration::from_millis(20);
 /// More wake-ups than this in a window are too many: 4,000 a second.
@@ -201,10 +200,10 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_network_wakes_some_2000_times_a_second() {
+    fn a_busy_network_wakes_some_1000_times_a_second() {
         let mut pace = Pace::new(START);
         let wakeups = second(&mut pace, START, 80_000);
-        assert!((1900..2200).contains(&wakeups), "{wakeups}");
+        assert!((950..1200).contains(&wakeups), "{wakeups}");
     }
 
     #[test]

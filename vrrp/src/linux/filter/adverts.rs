@@ -4,13 +4,15 @@ use core::ops::Deref;
 
 use socket2::SockFilter;
 
+use super::checksum::{self, require_checksum};
+use super::draft::{Draft, MOST_INSTRUCTIONS};
 use super::{
     ADD, ADD_X, AND, Instruction, JUMP, JUMP_IF_AT_LEAST, JUMP_IF_AT_LEAST_X, JUMP_IF_BITS,
     JUMP_IF_EQUAL, LOAD_BYTE, LOAD_BYTE_AT_X, LOAD_HALF_AT_X, LOAD_IMMEDIATE, LOAD_LENGTH,
     LOAD_MEMORY, LOAD_WORD, LOAD_X_HEADER_LENGTH, LOAD_X_IMMEDIATE, MOVE_TO_X, NETWORK_HEADER,
     NOTHING, RANDOM, RETURN, SHIFT_LEFT, SHIFT_RIGHT, SHIFT_RIGHT_BY_X, STORE, SUBTRACT_X, WHOLE,
 };
-use crate::wire::{GROUP_V6, TTL};
+use crate::wire::{DropReason, GROUP_V6, TTL};
 use crate::{Family, Vrid};
 
 /// While a socket is tightened, one in this many of the refused packets passes all the same: the
@@ -29,13 +31,10 @@ const VRID: u32 = 1;
 const ADDRESS_COUNT: u32 = 3;
 const INTERVAL: u32 = 4;
 
-/// In a jump: to the refusal, wherever that will be.
-const REFUSE: u8 = u8::MAX;
-
 /// The 256 VRIDs, one bit each.
 const WORDS: usize = 8;
-
-const MOST_INSTRUCTIONS: usize = 72;
+/// Instructions of a refusal.
+const REFUSAL_LEN: u32 = 4;
 
 /// A program for [`socket2::Socket::attach_filter`], made without allocation.
 pub struct AdvertFilter {
@@ -59,8 +58,8 @@ impl From<Draft> for AdvertFilter {
     }
 }
 
-/// Passes the packets that can be adverts for one of `vrids` by all that RFC 9568, 7.1, asks but
-/// the checksum, and a sample of the others. The program sees what a raw socket does: IPv4 packets
+/// Passes the packets that can be adverts for one of `vrids` by all that RFC 9568, 7.1, asks, and a
+/// sample of the others. Of unusual packets the checksum is not looked at: see [`refuses`]. The program sees what a raw socket does: IPv4 packets
 /// from their header on, of IPv6 packets the payload.
 pub fn adverts(family: Family, vrids: &[Vrid]) -> AdvertFilter {
     draft(family, vrids).into()
@@ -73,52 +72,6 @@ pub fn no_other_groups() -> AdvertFilter {
     drop_other_groups(&mut draft);
     draft.then(RETURN, WHOLE);
     draft.into()
-}
-
-/// A program that is being written.
-pub(super) struct Draft {
-    pub(super) program: [Instruction; MOST_INSTRUCTIONS],
-    pub(super) length: usize,
-}
-
-impl Draft {
-    const fn new() -> Self {
-        Self { program: [Instruction::new(RETURN, NOTHING); MOST_INSTRUCTIONS], length: 0 }
-    }
-
-    fn push(&mut self, instruction: Instruction) {
-        debug_assert!(self.length < MOST_INSTRUCTIONS, "the longest program has 69");
-        if let Some(place) = self.program.get_mut(self.length) {
-            *place = instruction;
-            self.length += 1;
-        }
-    }
-
-    fn then(&mut self, code: u16, k: u32) {
-        self.push(Instruction::new(code, k));
-    }
-
-    /// Refuses the packet unless A, compared by `code`, fits.
-    fn require(&mut self, code: u16, k: u32) {
-        self.push(Instruction::jump(code, 0, REFUSE, k));
-    }
-
-    /// Refuses the packet if A is 0.
-    fn require_nonzero(&mut self) {
-        self.push(Instruction::jump(JUMP_IF_EQUAL, REFUSE, 0, 0));
-    }
-
-    /// Lets the jumps to the refusal end here.
-    fn place_refusal(&mut self) {
-        for (at, step) in self.program[..self.length].iter_mut().enumerate() {
-            let distance = u8::try_from(self.length - at - 1).unwrap_or(REFUSE);
-            for target in [&mut step.if_true, &mut step.if_false] {
-                if *target == REFUSE {
-                    *target = distance;
-                }
-            }
-        }
-    }
 }
 
 pub(super) fn draft(family: Family, vrids: &[Vrid]) -> Draft {
@@ -156,6 +109,11 @@ pub(super) fn draft(family: Family, vrids: &[Vrid]) -> Draft {
     draft.then(LOAD_LENGTH, 0);
     draft.require(JUMP_IF_AT_LEAST_X, 0);
     require_one_of(&mut draft, vrids);
+    // The way to a refusal must be short.
+    draft.then(JUMP, REFUSAL_LEN);
+    draft.place_refusal();
+    refuse(&mut draft);
+    require_checksum(&mut draft, family);
     draft.then(RETURN, WHOLE);
     draft.place_refusal();
     refuse(&mut draft);
@@ -197,7 +155,34 @@ fn require_one_of(draft: &mut Draft, vrids: &[Vrid]) {
     draft.require(JUMP_IF_BITS, 1);
 }
 
-/// Passes one in [`SAMPLED_ONE_IN`] and drops the rest.
+/// Whether the filter refuses a packet that is discarded for `reason`. `seen` is what a raw socket
+/// delivers of it; `is_known` says which VRIDs are configured.
+pub fn refuses(
+    reason: DropReason,
+    family: Family,
+    seen: &[u8],
+    is_known: impl Fn(u8) -> bool,
+) -> bool {
+    match reason {
+        DropReason::OwnSource | DropReason::UnknownPeer | DropReason::Filtered => false,
+        // Other rules that it breaks are looked at later, here and there.
+        DropReason::Checksum => {
+            let start = match family {
+                Family::Ipv4 => usize::from(seen.first().unwrap_or(&0) & 0xf) * 4,
+                Family::Ipv6 => 0,
+            };
+            let &[_, vrid, _, count, high, low, ..] = seen.get(start..).unwrap_or_default() else {
+                return true;
+            };
+            let interval = u16::from_be_bytes([high & 0xf, low]);
+            let fits = is_known(vrid) && count != 0 && interval != 0;
+            !fits || checksum::is_judged(family, seen)
+        }
+        _ => true,
+    }
+}
+
+/// Passes one in [`SAMPLED_ONE_IN`] and drops the rest: [`REFUSAL_LEN`] instructions.
 fn refuse(draft: &mut Draft) {
     draft.then(LOAD_WORD, RANDOM);
     draft.push(Instruction::jump(JUMP_IF_AT_LEAST, 1, 0, u32::MAX / SAMPLED_ONE_IN + 1));

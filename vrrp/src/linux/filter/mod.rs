@@ -3,11 +3,13 @@
 //! A load beyond the packet's end ends a program with "drop".
 
 mod adverts;
+mod checksum;
+mod draft;
 mod neighbours;
 #[cfg(test)]
 mod tests;
 
-pub use self::adverts::{AdvertFilter, SAMPLED_ONE_IN, adverts, no_other_groups};
+pub use self::adverts::{AdvertFilter, SAMPLED_ONE_IN, adverts, no_other_groups, refuses};
 pub use self::neighbours::{arp_about, neighbour_discovery_about};
 
 /// The kernel's limit on the length of a program.
@@ -27,9 +29,12 @@ const LOAD_X_HEADER_LENGTH: u16 = 0xb1;
 const LOAD_X_IMMEDIATE: u16 = 0x01;
 /// X = A.
 const MOVE_TO_X: u16 = 0x07;
+/// A = X.
+const MOVE_TO_A: u16 = 0x87;
 const STORE: u16 = 0x02;
 const ADD: u16 = 0x04;
 const ADD_X: u16 = 0x0c;
+const SUBTRACT: u16 = 0x14;
 const SUBTRACT_X: u16 = 0x1c;
 const AND: u16 = 0x54;
 const SHIFT_LEFT: u16 = 0x64;

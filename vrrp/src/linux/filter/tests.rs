@@ -222,7 +222,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4096))]
 
     /// RFC 9568, 7.1: what is an advert for a configured virtual router passes, and of the rest
-    /// nothing but wrong checksums does.
+    /// nothing but wrong checksums of unusual packets.
     #[test]
     fn the_filter_judges_as_the_decoder_does(packet in packet(any_family()), mut vrids in vrids()) {
         if let Some(&id) = packet.bytes.get(packet.message_at() + 1)
@@ -231,15 +231,23 @@ proptest! {
             vrids.extend(Vrid::new(id));
         }
         let known = |advert: &Advert<'_>| vrids.contains(&advert.vrid);
+        let refused = |reason: DropReason| {
+            let is_known = |id| Vrid::new(id).is_some_and(|id| vrids.contains(&id));
+            refuses(reason, packet.family, packet.seen(), is_known)
+        };
         let decoded = packet.decode();
         if passes(&vrids, &packet) {
             let right = match &decoded {
                 Ok(advert) => known(advert),
-                Err(reason) => *reason == DropReason::Checksum,
+                Err(reason) => *reason == DropReason::Checksum && !refused(*reason),
             };
             prop_assert!(right, "{decoded:?} passes");
         } else {
-            prop_assert!(!decoded.as_ref().is_ok_and(known), "{decoded:?} is refused");
+            let right = match &decoded {
+                Ok(advert) => !known(advert),
+                Err(reason) => refused(*reason),
+            };
+            prop_assert!(right, "{decoded:?} is refused");
         }
     }
 
@@ -260,6 +268,24 @@ proptest! {
         // Three samples in a row are a chance of one in a billion.
         let arrives = (0..3).all(|_| arrives());
         prop_assert_eq!(arrives, passes(&vrids, &packet));
+    }
+}
+
+/// RFC 9568, 5.2.8, and the form of keepalived and FRR.
+#[test]
+fn every_bit_of_a_short_message_counts_for_its_checksum() {
+    for (family, counts) in [(Family::Ipv4, 1..=16), (Family::Ipv6, 1..=4)] {
+        for count in counts {
+            let packet = good(family, vrid(1), count, 100);
+            for byte in packet.message_at() + 6..packet.bytes.len() {
+                let mut other = packet.clone();
+                other.bytes[byte] ^= 0x10;
+                assert_eq!(other.decode().unwrap_err(), DropReason::Checksum);
+                assert!(!passes(&[vrid(1)], &other), "{family}, {count} addresses, byte {byte}");
+            }
+        }
+        let long = good(family, vrid(1), 17, 100);
+        assert!(passes(&[vrid(1)], &long));
     }
 }
 

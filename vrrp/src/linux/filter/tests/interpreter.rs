@@ -16,7 +16,7 @@ fn interpret(program: &[Instruction], seen: &[u8], packet: &[u8], random: u32) -
         NETWORK_HEADER.. => number(packet, index(at - NETWORK_HEADER), length),
         _ => number(seen, index(at), length),
     };
-    let (mut a, mut x, mut memory) = (0_u32, 0_u32, 0_u32);
+    let (mut a, mut x, mut memory) = (0_u32, 0_u32, [0_u32; 16]);
     let mut next = 0;
     loop {
         let Instruction { code, if_true, if_false, k } = program[next];
@@ -30,13 +30,15 @@ fn interpret(program: &[Instruction], seen: &[u8], packet: &[u8], random: u32) -
             LOAD_HALF_AT_X => a = load(x + k, 2)?,
             LOAD_LENGTH => a = u32::try_from(seen.len()).unwrap(),
             LOAD_IMMEDIATE => a = k,
-            LOAD_MEMORY => a = memory,
-            STORE => memory = a,
+            LOAD_MEMORY => a = memory[index(k)],
+            STORE => memory[index(k)] = a,
             LOAD_X_HEADER_LENGTH => x = (load(k, 1)? & 0xf) * 4,
             LOAD_X_IMMEDIATE => x = k,
             MOVE_TO_X => x = a,
+            MOVE_TO_A => a = x,
             ADD => a = a.wrapping_add(k),
             ADD_X => a = a.wrapping_add(x),
+            SUBTRACT => a = a.wrapping_sub(k),
             SUBTRACT_X => a = a.wrapping_sub(x),
             AND => a &= k,
             SHIFT_LEFT => a <<= k,
