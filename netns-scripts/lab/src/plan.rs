@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::report::{Column, JobReport, Machine, Report, Row};
 use crate::scenario::{Reading, Run, Scenario, Setup, Way};
-use crate::{Bench, Daemon, Interval, Kind, Lab, LabError, RrLoop};
+use crate::{Bench, Daemon, Interval, Kind, Lab, LabError, RrLoop, Stamp};
 
 pub use self::preset::Preset;
 
@@ -51,8 +51,13 @@ impl Plan {
     pub fn run(&self, name: &str, mut progress: impl FnMut(&str)) -> Result<Report, LabError> {
         let mut report = Report::default();
         let mut made = None;
+        let start = Stamp::now();
         for (at, job) in (1..).zip(&self.jobs) {
-            let mut progress = |text: &str| progress(&format!("[{at}/{}] {text}", self.jobs.len()));
+            let mut progress = |text: &str| {
+                let seconds = (Stamp::now() - start).as_secs();
+                let (minutes, seconds) = (seconds / 60, seconds % 60);
+                progress(&format!("{minutes:>2}:{seconds:02} [{at}/{}] {text}", self.jobs.len()));
+            };
             let shape = job.scenario.shape();
             let lab = match made.take() {
                 Some((lab, made_as)) if made_as == shape => lab,

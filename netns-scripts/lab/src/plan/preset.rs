@@ -88,3 +88,31 @@ impl Preset {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::Section;
+
+    #[test]
+    fn each_plan_has_its_sections() {
+        let has = |preset: Preset, section| {
+            preset.jobs().iter().any(|job| job.scenario.section() == section)
+        };
+        for section in Section::ALL {
+            assert!(has(Preset::Full, section) && has(Preset::Quick, section), "{section}");
+            let in_demo = [Section::Failover, Section::Jitter].contains(&section);
+            assert_eq!(has(Preset::Demo, section), in_demo, "{section}");
+        }
+    }
+
+    #[test]
+    fn the_full_plan_has_every_scenario_and_ten_runs_of_what_is_timed() {
+        let jobs = Preset::Full.jobs();
+        for scenario in Scenario::value_variants() {
+            assert!(jobs.iter().any(|job| job.scenario == *scenario), "{scenario}");
+        }
+        let failovers = jobs.iter().filter(|job| job.scenario.section() == Section::Failover);
+        assert!(failovers.filter(|job| job.runs < 10).count() <= 1);
+    }
+}
