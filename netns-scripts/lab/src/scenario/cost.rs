@@ -13,6 +13,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// takeover.
 const WARM: Duration = Duration::from_secs(8);
 
+/// How long a router that comes back is given to hear the others.
+const SETTLE: Duration = Duration::from_secs(4);
+
 static LEFT: Metric =
     Metric { name: "adverts that left, of those due", unit: "%", bar: Bar::AtLeast(99.9) };
 static MOVED: Metric = Metric { name: "VIPs that moved meanwhile", unit: "", bar: Bar::Every(0.0) };
@@ -141,7 +144,7 @@ impl<'a> Calm<'a> {
         (self.active, self.backup) = (self.backup, self.active);
         let taken = taken?;
         gone?;
-        sleep_until(Stamp::now() + WARM);
+        sleep_until(Stamp::now() + SETTLE);
         Ok(TAKEN.is(taken.millis_since(cut)))
     }
 

@@ -46,10 +46,13 @@ static EACH: [Metric; 9] = {
     ]
 };
 
+/// From how many frames a second on a flood is more than a trickle.
+const FAST: u32 = 10_000;
 /// How many runs show every kind.
 pub(super) const KINDS: u32 = 9;
 
-/// The first run sends all kinds in turn, each later one a kind of its own. Also sends right adverts
+/// The first run sends all kinds in turn, each later one a kind of its own, of a trickle for half as
+/// long. Also sends right adverts
 /// of lower priority, midway between two of the Active's, which it must answer at once (RFC 9568,
 /// 6.4.3).
 pub(super) fn flood(bench: &Bench, run: Run, rate: u32) -> Result<Vec<Reading>, LabError> {
@@ -58,7 +61,10 @@ pub(super) fn flood(bench: &Bench, run: Run, rate: u32) -> Result<Vec<Reading>, 
         Some(&kind) => vec![kind],
         None => Malformed::ALL.to_vec(),
     };
-    let span = Duration::from_secs(run.flood_seconds.into());
+    let mut span = Duration::from_secs(run.flood_seconds.into());
+    if kinds.len() == 1 && rate < FAST {
+        span /= 2;
+    }
     let active = bench.converge()?;
     let probe = bench.probe(PROBE, active)?;
     let idle = used(bench)?;
@@ -91,7 +97,7 @@ pub(super) fn flood(bench: &Bench, run: Run, rate: u32) -> Result<Vec<Reading>, 
         RATE.is(report.rate()),
     ];
     // Of a trickle it would be mere noise.
-    if let (10_000.., Some(metric)) = (rate, EACH.get(number)) {
+    if let (FAST.., Some(metric)) = (rate, EACH.get(number)) {
         readings.push(metric.is(busy / packets * 1e6));
     }
     Ok(readings)
