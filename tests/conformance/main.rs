@@ -8,6 +8,7 @@ mod active;
 mod announce;
 mod backup;
 mod checksum;
+mod host;
 mod independence;
 mod initialize;
 mod interface;

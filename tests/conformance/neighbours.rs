@@ -7,7 +7,7 @@ use std::time::Duration;
 use lab::inject::{arp, echo_request, neighbour_solicitation};
 use lab::{ArpOperation, Discovery, Ethernet, Frame, MacAddr, Seen, Stamp};
 
-use crate::rig::{NODE_MAC, PEER_MAC, Rig, Setup, Variant, matrix};
+use crate::rig::{NODE_MAC, PEER_MAC, Rig, Setup, Variant, matrix, poll};
 
 /// As long as an answer may take that must not come.
 const WHILE: Duration = Duration::from_millis(300);
@@ -72,7 +72,7 @@ fn answers(rig: &Rig, address: IpAddr, since: Stamp) -> Vec<Seen> {
 /// Waits for an answer, and a moment for others.
 #[track_caller]
 fn answered(rig: &Rig, address: IpAddr, since: Stamp) -> Vec<Seen> {
-    crate::rig::poll(&format!("an answer for {address}"), || {
+    poll(&format!("an answer for {address}"), || {
         (!answers(rig, address, since).is_empty()).then_some(())
     });
     std::thread::sleep(WHILE);
@@ -142,7 +142,7 @@ fn an_active_defends_its_addresses_against_probes() {
                 IpAddr::V6(vip) => neighbour_solicitation(PEER_MAC, Ipv6Addr::UNSPECIFIED, vip),
             };
             let asked = rig.send_bytes(&probe);
-            crate::rig::poll("an answer", || {
+            poll("an answer", || {
                 let frames = rig.emitted(asked);
                 frames.iter().any(|seen| !claimed(seen, vip).is_empty()).then_some(())
             });
@@ -275,21 +275,26 @@ fn an_active_accepts_what_is_sent_to_its_addresses() {
     matrix(|variant| {
         let rig = Setup { interval: 200, ..variant.setup() }.start();
         rig.active();
-        let skipped = usize::from(variant == crate::rig::V6_VIRTUAL);
-        for vip in variant.vips().into_iter().skip(skipped) {
-            let host = host_near(vip);
-            let to = Ethernet { source: PEER_MAC, destination: variant.router_mac() };
-            let (start, mut done) = (Stamp::now(), 0);
-            crate::rig::poll(&format!("an answer of {vip}"), || {
-                rig.send_bytes(&echo_request(to, host, vip));
-                let frames = rig.emitted(start);
-                frames[done..].iter().for_each(|seen| introduce(&rig, seen, host));
-                done = frames.len();
-                frames.iter().any(|seen| is_echo_reply(seen) && is_from(seen, vip)).then_some(())
-            });
-        }
+        serves(&rig);
         never_elsewhere(&rig);
     });
+}
+
+/// Pings each virtual address until it answers.
+pub fn serves(rig: &Rig) {
+    let variant = rig.setup.variant;
+    for vip in variant.vips() {
+        let host = host_near(vip);
+        let to = Ethernet { source: PEER_MAC, destination: variant.router_mac() };
+        let (start, mut done) = (Stamp::now(), 0);
+        poll(&format!("an answer of {vip}"), || {
+            rig.send_bytes(&echo_request(to, host, vip));
+            let frames = rig.emitted(start);
+            frames[done..].iter().for_each(|seen| introduce(rig, seen, host));
+            done = frames.len();
+            frames.iter().any(|seen| is_echo_reply(seen) && is_from(seen, vip)).then_some(())
+        });
+    }
 }
 
 fn is_echo_reply(seen: &Seen) -> bool {

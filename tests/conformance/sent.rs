@@ -126,6 +126,23 @@ fn many_addresses_are_all_advertised_in_order_and_installed() {
     });
 }
 
+/// RFC 9568, 5.2.3 and 7.3: 1 to 255.
+#[test]
+fn the_smallest_and_the_largest_vrid_are_sent_and_heard() {
+    matrix(|variant| {
+        for vrid in [1, 255] {
+            let rig = Setup { vrid, ..variant.setup() }.start();
+            let advert = rig.active().advert;
+            assert_eq!(advert.vrid, vrid);
+            if variant.is_virtual() {
+                assert_eq!(advert.ethernet.source, variant.virtual_mac_of(vrid));
+            }
+            let _feed = rig.feed(&[rig.greater(255)], rig.setup.half());
+            rig.state("Backup");
+        }
+    });
+}
+
 /// So many virtual addresses, the first of IPv6 a link-local one, in no order.
 pub fn many(variant: Variant, count: u32) -> Vec<IpAddr> {
     let address = |number: u32| match variant.family {

@@ -7,7 +7,7 @@ use lab::inject::AdvertFrame;
 use lab::{Checksum, Ethernet, Frame, Stamp};
 
 use crate::rig::{
-    Family, NODE_MAC, PEER_MAC, Rig, Setup, V4, V4_VIRTUAL, Variant, among, matrix, on_time,
+    Family, NODE_MAC, PEER_MAC, Rig, Setup, V6, V6_VIRTUAL, Variant, among, matrix, on_time,
 };
 
 const NODE: u8 = 50;
@@ -84,10 +84,34 @@ fn each_peer_gets_each_advert() {
 /// Where the peers of each node are listed for it alone.
 #[test]
 fn a_node_that_is_not_listed_itself_speaks_from_an_address_of_its_peers_kind() {
-    among(&[V4, V4_VIRTUAL], |variant| {
+    matrix(|variant| {
         let rig = listing(variant, &[SMALLER, GREATER]).start();
         let sent = rig.active().advert;
         assert_eq!(sent.source, host(variant, NODE));
+    });
+}
+
+/// RFC 9568, 5.1.2.1: link-local addresses are what IPv6 adverts come from.
+#[test]
+fn peers_may_be_link_local() {
+    among(&[V6, V6_VIRTUAL], |variant| {
+        let peer = variant.greater();
+        let rig = Setup {
+            lines: format!("transport = \"unicast\"\npeers = [\"{peer}\"]"),
+            before: format!("ip neighbour add {peer} lladdr {PEER_MAC} nud permanent dev eth0"),
+            ..variant.setup()
+        }
+        .start();
+        let sent = rig.active().advert;
+        assert_eq!((sent.source, sent.destination), (variant.node(), peer));
+        let frame = AdvertFrame {
+            destination: variant.node(),
+            ethernet: Ethernet { source: PEER_MAC, destination: NODE_MAC },
+            ..rig.greater(210)
+        };
+        let _feed = rig.feed(&[frame], rig.setup.half());
+        rig.state("Backup");
+        rig.has_vips(false);
     });
 }
 

@@ -190,7 +190,7 @@ impl Rig {
     /// The daemon's adverts since then. Each VRRP packet of it must be one.
     #[track_caller]
     pub fn sent(&self, since: Stamp) -> Vec<Sent> {
-        self.emitted(since).into_iter().filter_map(|seen| sent(&seen)).collect()
+        self.emitted(since).into_iter().filter_map(|seen| self.advert_in(&seen)).collect()
     }
 
     /// Waits for the daemon's next advert after `since` that `wanted` accepts.
@@ -198,7 +198,8 @@ impl Rig {
     pub fn advert_where(&self, since: Stamp, wanted: impl Fn(&Advert) -> bool) -> Sent {
         self.wait("an advert", |frames| {
             let since = |seen: &&Seen| seen.at >= since && seen.direction == Direction::In;
-            frames.iter().filter(since).filter_map(sent).find(|it| wanted(&it.advert))
+            let adverts = frames.iter().filter(since).filter_map(|seen| self.advert_in(seen));
+            adverts.into_iter().find(|it| wanted(&it.advert))
         })
     }
 
@@ -237,6 +238,19 @@ impl Rig {
         assert!(sent.is_empty(), "it advertised at {}: {:?}", sent[0].at, sent[0].advert);
     }
 
+    /// The advert of the daemon's virtual router in a frame. Each VRRP packet of it is an advert.
+    fn advert_in(&self, seen: &Seen) -> Option<Sent> {
+        match &seen.frame {
+            Some(Frame::Advert(advert)) if advert.vrid == self.setup.vrid => {
+                Some(Sent { at: seen.at, advert: advert.clone() })
+            }
+            frame => {
+                assert!(frame.is_some() || !is_vrrp(&seen.bytes), "malformed: {:02x?}", seen.bytes);
+                None
+            }
+        }
+    }
+
     // ---- What the daemon hears ----
 
     /// A right advert of a peer of the same kind, with the daemon's interval and addresses.
@@ -245,7 +259,7 @@ impl Rig {
         AdvertFrame {
             priority,
             interval: u16::try_from(self.setup.interval / 10).unwrap(),
-            ..AdvertFrame::new(mac, source, VRID, &self.setup.vips)
+            ..AdvertFrame::new(mac, source, self.setup.vrid, &self.setup.vips)
         }
     }
 
@@ -345,19 +359,6 @@ pub fn poll<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
         }
         assert!(Stamp::now() < deadline, "waited in vain for {what}");
         std::thread::sleep(POLL);
-    }
-}
-
-/// The advert of our virtual router in a frame.
-fn sent(seen: &Seen) -> Option<Sent> {
-    match &seen.frame {
-        Some(Frame::Advert(advert)) if advert.vrid == VRID => {
-            Some(Sent { at: seen.at, advert: advert.clone() })
-        }
-        frame => {
-            assert!(frame.is_some() || !is_vrrp(&seen.bytes), "malformed: {:02x?}", seen.bytes);
-            None
-        }
     }
 }
 

@@ -13,6 +13,7 @@ use super::variant::{VRID, Variant};
 #[derive(Clone, Debug)]
 pub struct Setup {
     pub variant: Variant,
+    pub vrid: u8,
     pub priority: u8,
     /// Milliseconds, a multiple of 10.
     pub interval: u32,
@@ -35,6 +36,7 @@ impl Setup {
     pub fn new(variant: Variant) -> Self {
         Self {
             variant,
+            vrid: VRID,
             priority: 200,
             interval: 100,
             preempt: "always",
@@ -88,11 +90,11 @@ impl Setup {
             own.push("fd51::50".parse().unwrap());
         }
         own.extend(&self.owned);
-        let Self { priority, interval, preempt, lines, sections, .. } = self;
+        let Self { vrid, priority, interval, preempt, lines, sections, .. } = self;
         let mut text = format!(
             "[cluster]\nname = \"conformance\"\napi_port = 6443\n\
              [[node]]\nname = \"n\"\nrole = \"master\"\naddresses = {}\n\
-             [[virtual_router]]\nname = \"vr\"\nvrid = {VRID}\ninterface = \"eth0\"\n\
+             [[virtual_router]]\nname = \"vr\"\nvrid = {vrid}\ninterface = \"eth0\"\n\
              addresses = {}\npriority = {{ n = {priority} }}\nadvert_interval = \"{interval}ms\"\n\
              preempt = \"{preempt}\"\non_degraded = \"release\"\n{lines}\n",
             list(&own),

@@ -113,9 +113,13 @@ impl Variant {
 
     /// RFC 9568, 7.3.
     pub fn virtual_mac(self) -> MacAddr {
+        self.virtual_mac_of(VRID)
+    }
+
+    pub fn virtual_mac_of(self, vrid: u8) -> MacAddr {
         match self.family {
-            Family::V4 => MacAddr(0, 0, 0x5e, 0, 1, VRID),
-            Family::V6 => MacAddr(0, 0, 0x5e, 0, 2, VRID),
+            Family::V4 => MacAddr(0, 0, 0x5e, 0, 1, vrid),
+            Family::V6 => MacAddr(0, 0, 0x5e, 0, 2, vrid),
         }
     }
 
