@@ -60,6 +60,7 @@ fn play(world: &mut World, seed: u64, script: Option<&[Phase]>, done: &mut Vec<P
             Some(script) => script[usize::try_from(number).unwrap()].clone(),
             None if number == 0 => start(&mut rng, world),
             None if rng.chance(650) => plan::single(&mut rng, world),
+            None if rng.chance(250) => plan::epidemic(&mut rng, world),
             None => plan::storm(&mut rng, world),
         };
         done.push(phase.clone());

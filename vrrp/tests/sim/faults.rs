@@ -142,6 +142,11 @@ impl World {
                 self.network.disturb(self.now);
             }
             Fault::Heal => {
+                // Nobody speaks for a former owner whom its own side alone knew.
+                let active: Vec<bool> = self.nodes.iter().map(|n| n.is(State::Active)).collect();
+                for node in &mut self.nodes {
+                    node.cache = node.cache.filter(|&owner| active[owner]);
+                }
                 self.network.side.fill(0);
                 self.network.disturb(self.now);
             }

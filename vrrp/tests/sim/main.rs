@@ -17,6 +17,7 @@
 //! | `reference` | each router's steps against a second reading of RFC 9568 |
 //! | `rules`, `settle` | the group: at every moment; when it is left alone |
 //! | `forecast` | what a single fault may do, and by when |
+//! | `walks` | stories told step by step |
 //! | `campaign` | many seeds, shrinking, replay |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -37,6 +38,7 @@ mod scenario;
 mod settle;
 mod shell;
 mod trace;
+mod walks;
 mod world;
 
 use std::sync::atomic::Ordering;

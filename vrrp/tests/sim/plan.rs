@@ -26,6 +26,9 @@ pub fn single(rng: &mut Rng, world: &World) -> Phase {
         any_fault(rng, world, node)
     });
     let fault = drawn.find(known).unwrap_or(Fault::Heal);
+    // Meetings are what most can go wrong with.
+    let parted = world.partitions().len() > 1 && rng.chance(300);
+    let fault = if parted { Fault::Heal } else { fault };
     Phase { faults: vec![(0, fault)], length: 0, single: true }
 }
 
@@ -58,6 +61,26 @@ pub fn storm(rng: &mut Rng, world: &World) -> Phase {
     }
     faults.sort_by_key(|&(at, _)| at);
     Phase { faults, length, single: false }
+}
+
+/// Something that all have in common makes them ill, one shortly after the other, and then well.
+pub fn epidemic(rng: &mut Rng, world: &World) -> Phase {
+    let interval = world.longest_interval();
+    let spread = interval / rng.pick(&[1, 4, 20, 100]);
+    let mut faults = Vec::new();
+    for (begin, eligibility) in [(0, Eligibility::Degraded), (interval, Eligibility::Healthy)] {
+        for node in 0..world.nodes.len() {
+            if world.nodes[node].is_mainstay() && rng.chance(800) {
+                let at = begin + rng.between(0, spread);
+                faults.push((at, Fault::Becomes(node, eligibility)));
+            }
+        }
+        if rng.chance(300) {
+            break;
+        }
+    }
+    faults.sort_by_key(|&(at, _)| at);
+    Phase { faults, length: 2 * interval, single: false }
 }
 
 /// Mostly one that is Active.

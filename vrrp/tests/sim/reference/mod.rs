@@ -5,8 +5,11 @@
 //! advertisements, of the extensions: health bands, late wake-ups, the address that stays for a
 //! moment, and the order of addresses and announcements.
 
+mod timers;
+
 use core::net::IpAddr;
 
+pub use timers::skew_time;
 use vrrp::Priority;
 use vrrp::config::{OnDegraded, Preempt, RouterConfig};
 use vrrp::router::{Action, Eligibility, Heard, Report, State, Ticket};
@@ -45,6 +48,8 @@ pub struct Reference {
     asked_since_loss: bool,
     /// Whether the addresses may be announced.
     in_place: bool,
+    /// Whether they were in place once since the takeover.
+    installed: bool,
 }
 
 /// One step of a router.
@@ -76,6 +81,7 @@ impl Reference {
             newest: None,
             asked_since_loss: false,
             in_place: false,
+            installed: false,
         }
     }
 
@@ -112,6 +118,7 @@ impl Reference {
             Call::AddressLost => (self.in_place, self.asked_since_loss) = (false, false),
             Call::Installed(ticket) if before == State::Active => {
                 self.in_place |= self.newest == Some(ticket) && self.asked_since_loss;
+                self.installed |= self.in_place;
             }
             _ => {}
         }
@@ -254,101 +261,6 @@ impl Reference {
         self.answered.map(|at| at + ANSWER_PAUSE).filter(|&at| now < at)
     }
 
-    fn follow_active(&mut self, before: State, step: &Step) {
-        let interval = self.config.interval.duration();
-        if before != State::Active {
-            self.next = step.now + interval;
-            (self.answered, self.answer) = (None, None);
-            (self.suspect, self.linger) = (false, None);
-            return;
-        }
-        match *step.call {
-            Call::Timeout if self.next <= step.now => {
-                let next = self.next + interval;
-                self.next = if next <= step.now { step.now + interval } else { next };
-            }
-            Call::Advert(arrived, Heard { priority: None, .. }) => self.next = arrived + interval,
-            Call::Stall { late, .. } => self.suspect |= late > interval,
-            Call::Resumed { .. } => self.suspect = false,
-            _ => {}
-        }
-    }
-
-    fn follow_backup(&mut self, before: State, own_before: Option<Priority>, step: &Step) {
-        let own = self.priority().unwrap_or(Priority::DRAINED);
-        if before != State::Backup {
-            (self.learned, self.watched) = (self.config.interval, None);
-            let mut since = step.now;
-            if let Call::Advert(arrived, heard) = *step.call {
-                self.learned = heard.interval;
-                self.watched = heard.priority.map(|priority| (heard.source, priority));
-                since = arrived;
-                let linger = if self.eligibility == Eligibility::Drained { 50 } else { 10 };
-                self.linger = Some(arrived + Duration::from_millis(linger));
-            }
-            self.watch(since, own);
-            return;
-        }
-        match *step.call {
-            Call::Advert(arrived, Heard { priority: None, .. }) => {
-                self.due = arrived + skew_time(self.learned, own);
-                self.released = true;
-            }
-            Call::Advert(arrived, heard) => {
-                let Some(priority) = heard.priority else { return };
-                let accepts = !self.wants(own, priority);
-                let at_once = self.hastens(own, heard.source, priority);
-                if accepts || at_once {
-                    self.learned = heard.interval;
-                    self.watched = Some((heard.source, priority));
-                }
-                if accepts {
-                    self.watch(arrived, own);
-                } else if at_once {
-                    self.hasten(arrived, own);
-                }
-            }
-            Call::Eligibility(_) => {
-                let was = own_before.unwrap_or(own);
-                let (less, more) = (skew_time(self.learned, was), skew_time(self.learned, own));
-                if was != own {
-                    self.due = self.due + more - less;
-                }
-                let Some((_, watched)) = self.watched.filter(|_| was != own && !self.released)
-                else {
-                    return;
-                };
-                if self.config.preempt != Preempt::DegradedOnly || !watched.is_degraded() {
-                    return;
-                }
-                if !own.is_degraded() {
-                    self.hasten(step.now, own);
-                } else if !was.is_degraded() {
-                    self.watch(step.now, own);
-                }
-            }
-            Call::Resumed { late } if late > self.config.interval.duration() => {
-                self.watch(step.now, own);
-            }
-            _ => {}
-        }
-    }
-
-    /// Active_Down_Timer starts anew.
-    fn watch(&mut self, since: Instant, own: Priority) {
-        self.due = since + self.learned.duration() * 3 + skew_time(self.learned, own);
-        self.released = false;
-    }
-
-    /// The lesser of what it is and Skew_Time.
-    fn hasten(&mut self, since: Instant, own: Priority) {
-        let at = since + skew_time(self.learned, own);
-        if at < self.due {
-            self.due = at;
-            self.released = false;
-        }
-    }
-
     fn check_addresses(&mut self, before: State, step: &Step) -> Check {
         if step.after != State::Active {
             self.in_place = false;
@@ -404,9 +316,4 @@ impl Reference {
         }
         Ok(())
     }
-}
-
-/// RFC 9568, 6.1.
-pub fn skew_time(interval: Centis, priority: Priority) -> Duration {
-    interval.duration() * (256 - u32::from(priority.get())) / 256
 }
