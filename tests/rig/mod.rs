@@ -28,7 +28,7 @@ pub use expect::{on_time, regular};
 pub use feed::Feed;
 pub use setup::Setup;
 pub use variant::{
-    Family, NODE_MAC, PEER_MAC, V4, V4_VIRTUAL, V6, V6_VIRTUAL, VRID, Variant, among, matrix,
+    Family, Mac, NODE_MAC, PEER_MAC, V4, V4_VIRTUAL, V6, V6_VIRTUAL, VRID, Variant, among, matrix,
 };
 
 /// How long anything may take, on a machine that is busy with other things.
@@ -113,19 +113,64 @@ impl Rig {
 
     /// SIGKILL to the daemon and its VRRP process. The moment before.
     pub fn kill(&mut self) -> Stamp {
-        let vrrp = self.status()["vrrp"]["pid"].as_i64().unwrap();
+        let vrrp = self.vrrp_pid();
         let mut daemon = self.daemon.take().unwrap();
         let killed = Stamp::now();
         daemon.kill().unwrap();
-        kill(Pid::from_raw(vrrp.try_into().unwrap()), Signal::SIGKILL).unwrap();
+        kill(vrrp, Signal::SIGKILL).unwrap();
         daemon.wait().unwrap();
         killed
     }
 
-    fn mainstay(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(BINARY);
-        command.args(arguments).arg("--runtime-dir").arg(self.directory.join("run"));
-        command.stdin(Stdio::null());
+    /// Signals the VRRP process. The moment before.
+    pub fn signal_vrrp(&self, signal: Signal) -> Stamp {
+        let vrrp = self.vrrp_pid();
+        let at = Stamp::now();
+        kill(vrrp, signal).unwrap();
+        at
+    }
+
+    /// Signals the daemon and its VRRP process. The moment before.
+    pub fn signal_both(&self, signal: Signal) -> Stamp {
+        let vrrp = self.vrrp_pid();
+        let at = Stamp::now();
+        kill(self.daemon_pid(), signal).unwrap();
+        kill(vrrp, signal).unwrap();
+        at
+    }
+
+    /// Signals the daemon alone, and waits for its end.
+    pub fn end_daemon(&mut self, signal: Signal) {
+        kill(self.daemon_pid(), signal).unwrap();
+        self.daemon.take().unwrap().wait().unwrap();
+    }
+
+    fn daemon_pid(&self) -> Pid {
+        let daemon = self.daemon.as_ref().unwrap();
+        Pid::from_raw(daemon.id().try_into().unwrap())
+    }
+
+    /// By the file that it writes: the daemon may be stopped.
+    fn vrrp_pid(&self) -> Pid {
+        let text = fs::read_to_string(self.directory.join("run/vrrp.pid")).unwrap();
+        let identity: Value = serde_json::from_str(&text).unwrap();
+        Pid::from_raw(identity["pid"].as_i64().unwrap().try_into().unwrap())
+    }
+
+    /// Writes another configuration and has it put in force.
+    #[track_caller]
+    pub fn reload(&mut self, change: impl FnOnce(&mut Setup)) {
+        change(&mut self.setup);
+        fs::write(self.directory.join("mainstay.toml"), self.setup.toml()).unwrap();
+        let ran = self.mainstay(&["reload"]).output().unwrap();
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    }
+
+    /// The command `mainstay` for this daemon, in its namespace.
+    pub fn mainstay(&self, arguments: &[&str]) -> Command {
+        let mut command = self.namespaces.command("node");
+        command.arg(BINARY).args(arguments);
+        command.arg("--runtime-dir").arg(self.directory.join("run"));
         command
     }
 
