@@ -125,7 +125,7 @@ impl JobReport {
         let cells = self.rows.iter().map(|row| &row.cells).max_by_key(|cells| cells.len());
         let headings: Vec<String> =
             cells.into_iter().flatten().map(|cell| format!("{:>26}", cell.heading())).collect();
-        let _ = writeln!(text, "\n{title:<48} {} {:>9}", headings.join(" "), "wanted");
+        let _ = writeln!(text, "\n{title:<48} {} {:>14}", headings.join(" "), "wanted");
         for row in &self.rows {
             let _ = writeln!(text, "{}", row.line(colour).trim_end());
         }
@@ -168,18 +168,19 @@ impl Row {
             Bar::MedianNeverNegative(limit) => (median <= limit && min >= 0.0, max <= limit),
             Bar::Every(limit) => (max <= limit, true),
             Bar::AtLeast(limit) => (median >= limit, min >= limit),
-            Bar::Share(share) => {
-                let other = self.cells.iter().find(|cell| cell.daemon == Kind::Keepalived);
-                let Some(other) = other else { return Verdict::None };
-                (median <= share * other.stats.median, max <= share * other.stats.min)
-            }
+            Bar::Share(share) => return self.beside_keepalived(cell, share, 0.0),
+            Bar::ShareOr(share, floor) => return self.beside_keepalived(cell, share, floor),
         };
-        match met {
-            _ if cell.at_least => Verdict::Missed,
-            (true, true) => Verdict::Met,
-            (true, false) => Verdict::MedianMet,
-            (false, _) => Verdict::Missed,
-        }
+        cell.verdict(met)
+    }
+
+    fn beside_keepalived(&self, cell: &Cell, share: f64, floor: f64) -> Verdict {
+        let other = self.cells.iter().find(|cell| cell.daemon == Kind::Keepalived);
+        let Some(Stats { median, min, .. }) = other.map(|cell| cell.stats) else {
+            return Verdict::None;
+        };
+        let limits = [median, min].map(|theirs| (share * theirs).max(floor));
+        cell.verdict((cell.stats.median <= limits[0], cell.stats.max <= limits[1]))
     }
 
     fn label(&self) -> String {
@@ -192,11 +193,21 @@ impl Row {
         let cells: Vec<String> =
             self.cells.iter().map(|cell| format!("{:>26}", cell.text())).collect();
         let verdict = self.verdict().text(colour);
-        format!("  {label:<46} {} {:>9}  {verdict}", cells.join(" "), wanted(self.metric.bar))
+        format!("  {label:<46} {} {:>14}  {verdict}", cells.join(" "), wanted(self.metric.bar))
     }
 }
 
 impl Cell {
+    /// `met`: whether the figure that counts is as wanted, and whether every run is.
+    fn verdict(&self, met: (bool, bool)) -> Verdict {
+        match met {
+            _ if self.at_least => Verdict::Missed,
+            (true, true) => Verdict::Met,
+            (true, false) => Verdict::MedianMet,
+            (false, _) => Verdict::Missed,
+        }
+    }
+
     /// The daemon and how many runs counted.
     fn heading(&self) -> String {
         format!("{} ({})", self.daemon, self.stats.count)
@@ -243,6 +254,7 @@ fn wanted(bar: Bar) -> String {
         Bar::MedianNeverNegative(limit) => format!("0..{limit}"),
         Bar::AtLeast(limit) => format!(">= {limit}"),
         Bar::Share(share) => format!("<= x/{}", figure((1.0 / share).round())),
+        Bar::ShareOr(share, floor) => format!("{} or {floor}", wanted(Bar::Share(share))),
     }
 }
 
@@ -283,6 +295,22 @@ mod tests {
         Row::join(&mut rows, Kind::Keepalived, &column(10.0));
         assert_eq!(rows[0].verdict(), Verdict::Met);
         assert!(rows[0].line(false).contains("<= x/2"));
+    }
+
+    #[test]
+    fn what_is_nearly_nothing_needs_no_share() {
+        static COST: Metric = Metric { name: "cost", unit: "us", bar: Bar::ShareOr(0.5, 0.2) };
+        let judge = |ours, theirs| {
+            let mut rows = Vec::new();
+            for (kind, value) in [(Kind::Mainstay, ours), (Kind::Keepalived, theirs)] {
+                let readings = vec![COST.is(value)];
+                Row::join(&mut rows, kind, &Column { readings, failures: Vec::new() });
+            }
+            rows[0].verdict()
+        };
+        assert_eq!(judge(0.1, 0.0), Verdict::Met);
+        assert_eq!(judge(0.3, 0.0), Verdict::Missed);
+        assert_eq!(judge(2.0, 4.0), Verdict::Met);
     }
 
     #[test]

@@ -35,7 +35,7 @@ impl Usage {
     /// If it is gone.
     pub fn of(pid: Pid) -> Result<Self, LabError> {
         let directory = PathBuf::from(format!("/proc/{pid}/task"));
-        read(&directory).map_err(LabError::instrument("reading what a process used"))
+        read(&directory).map_err(|_| LabError::Invalid(format!("the process {pid} has ended")))
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use nix::unistd::Pid;
+
 use super::{Bar, Metric, Reading, count};
 use crate::{
     Daemon, Families, Holdings, Lab, LabError, Memory, Node, Stamp, Usage, sleep_until, traffic,
@@ -106,9 +108,13 @@ impl<'a> Calm<'a> {
 
     /// Watches for `window`.
     fn watch(&self, window: Duration) -> Result<Vec<Reading>, LabError> {
-        let before = self.sample()?;
+        let pids = self.pids()?;
+        let before = self.sample(pids)?;
         sleep_until(before.at + window);
-        let after = self.sample()?;
+        if self.pids()? != pids {
+            return Err(LabError::Invalid("a VRRP process was replaced meanwhile".into()));
+        }
+        let after = self.sample(pids)?;
 
         let span = (after.at - before.at).as_secs_f64();
         let sent = figure(after.sent.saturating_sub(before.sent));
@@ -153,10 +159,14 @@ impl<'a> Calm<'a> {
         families * usize::from(self.daemon.routers) * usize::from(self.daemon.links)
     }
 
-    fn sample(&self) -> Result<Sample, LabError> {
-        // Those that change fast last, close to the time.
-        let active = Usage::of(self.lab.pids(self.active)?.vrrp()?)?;
-        let backup = Usage::of(self.lab.pids(self.backup)?.vrrp()?)?;
+    /// Of the VRRP processes that run now.
+    fn pids(&self) -> Result<[Pid; 2], LabError> {
+        Ok([self.lab.pids(self.active)?.vrrp()?, self.lab.pids(self.backup)?.vrrp()?])
+    }
+
+    fn sample(&self, [active, backup]: [Pid; 2]) -> Result<Sample, LabError> {
+        let active = Usage::of(active)?;
+        let backup = Usage::of(backup)?;
         let moves = self.holdings.moves();
         let sent = traffic::sent_by(self.lab, self.active)?;
         Ok(Sample { at: Stamp::now(), sent, active, backup, moves })

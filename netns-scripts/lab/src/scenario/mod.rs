@@ -241,6 +241,8 @@ pub enum Bar {
     AtLeast(f64),
     /// The median at most this share of keepalived's.
     Share(f64),
+    /// The median at most this share of keepalived's, or at most that.
+    ShareOr(f64, f64),
 }
 
 /// One figure of one run.
