@@ -36,6 +36,8 @@ lab() { "$HERE/lab.sh" "$@"; }
 
 # shellcheck source-path=SCRIPTDIR source=lib/prepare.sh
 source "$HERE/lib/prepare.sh"
+# shellcheck source-path=SCRIPTDIR source=lib/measure.sh
+source "$HERE/lib/measure.sh"
 
 build() {
   say "Building (a few minutes the first time)"
@@ -125,13 +127,12 @@ walk() {
 
 clean_up() {
   lab down >/dev/null 2>&1 || true
-  lab --lab measure down >/dev/null 2>&1 || true
+  end_measure
 }
 
 prepare
 build
-trap clean_up EXIT
-trap 'exit 130' INT TERM
+at_exit clean_up
 [[ -z $walk ]] || walk
 say "Measuring mainstay and $(keepalived --version 2>&1 | sed -n '1s/ (.*//p') in turn: median [least .. greatest]"
-"$LAB_BIN" measure --lab measure --plan "$plan" --only failover,jitter
+measure --plan "$plan" --only failover,jitter

@@ -253,6 +253,7 @@ holds() {
   esac
   for vip in "${vip[@]}"; do
     read -r _ device _ < <(within "$1" ip -o address show to "$vip") || continue
+    [[ $(cat "$RUN/$1/daemon" 2>/dev/null) == frr ]] || return 0
     [[ $(within "$1" ip -o -d link show "$device") == *"protodown on"* ]] || return 0
   done
   return 1

@@ -49,30 +49,17 @@ done
 # shellcheck source-path=SCRIPTDIR source=lib/prepare.sh
 source "$HERE/lib/prepare.sh"
 
-measuring=""
-clean_up() {
-  # A session of its own: with it go the commands that it runs.
-  if [[ -n $measuring ]]; then
-    kill -TERM -- "-$measuring" 2>/dev/null || true
-    wait "$measuring" 2>/dev/null || true
-  fi
-  "$HERE/lab.sh" --lab measure down >/dev/null 2>&1 || true
-}
+# shellcheck source-path=SCRIPTDIR source=lib/measure.sh
+source "$HERE/lib/measure.sh"
 
 prepare
 say "Building (a few minutes the first time)"
 (cd "$HERE/.." && cargo build --release --workspace)
 target=${CARGO_TARGET_DIR:-$HERE/../target}
-export MAINSTAY_BIN=$target/release/mainstay
+export MAINSTAY_BIN=$target/release/mainstay LAB_BIN=$target/release/mainstay-lab
 commit=$(git -C "$HERE/.." describe --always --dirty 2>/dev/null || true)
 
-trap clean_up EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
+at_exit end_measure
 say "Measuring mainstay and keepalived in turn: median [least .. greatest]"
-setsid "$target/release/mainstay-lab" measure --lab measure --plan "$plan" "${only[@]}" \
-  --document "$document" ${commit:+--commit "$commit"} &
-measuring=$!
-wait "$measuring"
-measuring=""
+measure --plan "$plan" "${only[@]}" --document "$document" ${commit:+--commit "$commit"}
 say "$(realpath -- "$document") is written"
