@@ -8,6 +8,10 @@
 //!   daemon are in [`proto`]. Without the feature `linux` the core stands alone.
 #![deny(unsafe_code)]
 
+// The tests' support names the crate.
+#[cfg(test)]
+extern crate self as vrrp;
+
 pub mod announce;
 pub mod config;
 #[cfg(feature = "linux")]

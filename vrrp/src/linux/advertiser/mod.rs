@@ -35,6 +35,9 @@ const LATE: Duration = Duration::from_millis(10);
 /// shortest interval. Their schedule does not move.
 const TOGETHER: Duration = Duration::from_micros(100);
 
+/// How often, at most, sockets are read on for timers that are due: each time 64 packets.
+const READS_IN_A_TURN: u32 = 8;
+
 /// The advertising thread.
 pub(super) struct Advertiser {
     wakeups: Wakeups,
@@ -163,11 +166,13 @@ impl Advertiser {
     /// Fires the timers of the others. What arrived before a timer's time is heard before it
     /// fires, however much else arrived.
     fn fire_others(&mut self, now: Instant) {
+        let mut reads = READS_IN_A_TURN;
         while let Some((at, id)) = self.others.first()
             && at <= now
         {
-            if !self.is_read(id) {
+            if !self.is_read(id) && reads > 0 {
                 self.read_on(id);
+                reads -= 1;
             }
             if self.others.first() != Some((at, id)) {
                 // It has heard something.
@@ -222,3 +227,6 @@ impl Advertiser {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
