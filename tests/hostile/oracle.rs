@@ -10,10 +10,8 @@ use crate::rig::VRID;
 /// What is to become of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is to be discarded, and a filter in the kernel can tell.
-    Refusable,
-    /// It is to be discarded, which takes the checksum to tell.
-    Damaged,
+    /// It is to be discarded.
+    Wrong,
     /// It counts, with this priority.
     Counts(u8),
 }
@@ -22,22 +20,22 @@ pub enum Verdict {
 pub fn judge(frame: &AdvertFrame, message: &[u8]) -> Verdict {
     let size = if frame.source.is_ipv4() { 4 } else { 16 };
     let &[first, vrid, priority, count, high, low, ..] = message else {
-        return Verdict::Refusable;
+        return Verdict::Wrong;
     };
     let interval = u16::from(high & 0x0f) << 8 | u16::from(low);
     let needed = 8 + size * usize::from(count);
-    let is_refusable = frame.ttl != 255
+    let is_malformed = frame.ttl != 255
         || first != 0x31
         || vrid != VRID
         || count == 0
         || interval == 0
         || message.len() < needed;
-    if is_refusable {
-        Verdict::Refusable
+    if is_malformed {
+        Verdict::Wrong
     } else if sums(frame, message).contains(&u16::from_be_bytes([message[6], message[7]])) {
         Verdict::Counts(priority)
     } else {
-        Verdict::Damaged
+        Verdict::Wrong
     }
 }
 
