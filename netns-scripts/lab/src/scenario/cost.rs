@@ -124,7 +124,8 @@ impl<'a> Calm<'a> {
         let percent = |usage: Usage| usage.cpu.as_secs_f64() / span * 100.0;
         let each = |usage: Usage| usage.cpu.as_secs_f64() / sent.max(1.0) * 1e6;
         let switches = |usage: Usage| figure(usage.switches) / span;
-        let many = self.virtual_routers() >= 255;
+        // Of thousands nothing is wanted but that they work.
+        let many = self.virtual_routers() == 255;
         let mut readings = vec![
             LEFT.is(sent / due * 100.0),
             MOVED.is(figure(after.moves - before.moves)),
