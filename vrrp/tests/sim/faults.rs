@@ -33,6 +33,8 @@ pub enum Fault {
     Hang(usize, Time),
     LinkDown(usize),
     LinkUp(usize),
+    /// The interface gets another address.
+    Readdress(usize),
     Becomes(usize, Eligibility),
     /// Somebody deletes the address.
     DeleteAddress(usize),
@@ -70,6 +72,7 @@ impl World {
             Fault::Hang(n, _) => self.nodes[n].started() && self.nodes[n].runs(),
             Fault::LinkDown(n) => self.nodes[n].powered && self.nodes[n].link,
             Fault::LinkUp(n) => self.nodes[n].powered && !self.nodes[n].link,
+            Fault::Readdress(n) => self.nodes[n].is_mainstay(),
             Fault::Becomes(n, eligibility) => self.nodes[n].eligibility != eligibility,
             Fault::DeleteAddress(n) => self.nodes[n].kernel.address && self.nodes[n].is_mainstay(),
             Fault::Refuse(n, refuses) => self.nodes[n].kernel.refuses != refuses,
@@ -125,6 +128,13 @@ impl World {
                 self.network.disturb(self.now);
                 let source = self.nodes[n].source;
                 self.order(n, Call::Source(Some(source)));
+            }
+            Fault::Readdress(n) => {
+                let node = &mut self.nodes[n];
+                node.source = scenario::next(node.source);
+                let source = node.link.then_some(node.source);
+                node.changed = self.now;
+                self.order(n, Call::Source(source));
             }
             Fault::Becomes(n, eligibility) => {
                 self.nodes[n].eligibility = eligibility;
@@ -305,6 +315,7 @@ impl fmt::Display for Fault {
             }
             Self::LinkDown(n) => write!(f, "{} loses its link", name(n)),
             Self::LinkUp(n) => write!(f, "{} has its link again", name(n)),
+            Self::Readdress(n) => write!(f, "{} gets another address", name(n)),
             Self::Becomes(n, eligibility) => write!(f, "{} becomes {eligibility:?}", name(n)),
             Self::DeleteAddress(n) => write!(f, "somebody deletes {}'s address", name(n)),
             Self::Refuse(n, true) => write!(f, "{}'s kernel refuses addresses", name(n)),

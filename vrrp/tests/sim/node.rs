@@ -155,6 +155,11 @@ impl Node {
         self.machine.as_ref().map_or(State::Initialize, Machine::state)
     }
 
+    /// When its next timer is due, by its own clock.
+    pub fn timeout(&self) -> Option<Instant> {
+        self.machine.as_ref().and_then(Machine::poll_timeout)
+    }
+
     /// Whether it takes part and can act on it.
     pub fn is(&self, state: State) -> bool {
         self.runs() && self.state() == state

@@ -92,7 +92,7 @@ fn any_node(rng: &mut Rng, world: &World) -> usize {
 
 fn any_fault(rng: &mut Rng, world: &World, node: usize) -> Fault {
     let mainstay = world.nodes[node].is_mainstay();
-    match rng.between(0, 20) {
+    match rng.between(0, 21) {
         0 => Fault::PowerOff(node),
         1 => Fault::PowerOn(node),
         2 => Fault::Crash(node),
@@ -108,6 +108,7 @@ fn any_fault(rng: &mut Rng, world: &World, node: usize) -> Fault {
         17 if mainstay => Fault::Refuse(node, rng.chance(700)),
         18 | 19 => Fault::Split(u8::try_from(rng.between(1, 30)).unwrap()),
         20 => Fault::OneWay(node, rng.pick(&(0..world.nodes.len()).collect::<Vec<_>>())),
+        21 if mainstay => Fault::Readdress(node),
         _ => Fault::Heal,
     }
 }

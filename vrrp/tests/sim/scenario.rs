@@ -30,6 +30,14 @@ pub fn source(profile: &Profile, id: usize) -> IpAddr {
     }
 }
 
+/// Another address on the same network, that nobody else has.
+pub fn next(source: IpAddr) -> IpAddr {
+    match source {
+        IpAddr::V4(v4) => (u32::from(v4) ^ 0x0010_0000).to_be_bytes().into(),
+        IpAddr::V6(v6) => Ipv6Addr::from(u128::from(v6) ^ 0x0010_0000).into(),
+    }
+}
+
 /// A fresh state machine.
 pub fn machine(profile: &Profile) -> Machine {
     let config = profile.config.clone();

@@ -48,11 +48,11 @@ impl World {
 
     /// When the last disturbance is over; a router that pauses in Initialize is one.
     fn quiet_from(&self) -> Time {
-        let pauses =
-            self.nodes.iter().filter(|node| node.is(State::Initialize)).filter_map(|node| {
-                let until = node.machine.as_ref().and_then(Machine::poll_timeout)?;
-                Some(node.profile.clock.global(until))
-            });
+        let pauses = self
+            .nodes
+            .iter()
+            .filter(|node| node.is(State::Initialize))
+            .filter_map(|node| Some(node.profile.clock.global(node.timeout()?)));
         pauses.chain([self.disturbed]).max().unwrap()
     }
 

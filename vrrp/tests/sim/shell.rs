@@ -4,7 +4,7 @@
 //! holds; and only then the other timers. Woken late, the router is told before it sends.
 
 use vrrp::router::{Action, Report, State};
-use vrrp::time::Duration;
+use vrrp::time::{Duration, Instant};
 
 use super::clock::{NEVER, Time, nanos};
 use super::machine::Call;
@@ -16,6 +16,8 @@ use super::world::{Event, World};
 
 /// A wake-up this late may have been a stall.
 const LATE: Duration = Duration::from_millis(10);
+/// What an Active has to do within this time is done with what is due.
+const TOGETHER: Duration = Duration::from_micros(100);
 /// The least time that the kernel has to acknowledge the addresses.
 const INSTALL_TIME: Duration = Duration::from_millis(100);
 /// Between two repairs of an address that somebody keeps deleting.
@@ -52,7 +54,7 @@ impl World {
             self.call(id, &order)?;
         }
         if !stalled {
-            self.fire(id, true)?;
+            self.fire_active(id)?;
         }
         while let Some((arrived, heard)) = self.nodes[id].inbox.pop_front() {
             let arrived = self.nodes[id].now(arrived);
@@ -61,10 +63,11 @@ impl World {
         if stalled {
             self.call(id, &Call::Resumed { late })?;
         }
-        self.fire(id, false)?;
+        self.fire_active(id)?;
+        self.fire_other(id)?;
         let node = &mut self.nodes[id];
         node.overflowed = false;
-        node.armed = node.machine.as_ref().and_then(|machine| machine.poll_timeout());
+        node.armed = node.timeout();
         if let Some(armed) = node.armed {
             let at = node.profile.clock.global(armed);
             self.wake(id, at);
@@ -72,13 +75,28 @@ impl World {
         Ok(())
     }
 
-    /// Fires the timers that are due, perhaps only those of an Active.
-    fn fire(&mut self, id: usize, only_active: bool) -> Check {
-        let local = self.nodes[id].now(self.now);
+    /// Fires an Active's timers, a little early so that many leave together.
+    fn fire_active(&mut self, id: usize) -> Check {
         for _ in 0..10 {
             let node = &self.nodes[id];
-            let due = node.machine.as_ref().and_then(|machine| machine.poll_timeout());
-            if due.is_none_or(|at| at > local) || (only_active && node.state() != State::Active) {
+            let local = node.now(self.now);
+            match node.timeout().filter(|&at| at <= local + TOGETHER) {
+                Some(at) if node.state() == State::Active => {
+                    self.call_at(id, at.max(local), &Call::Timeout)?;
+                }
+                _ => return Ok(()),
+            }
+        }
+        Err(format!("{}: a timer spins", self.nodes[id].name()))
+    }
+
+    /// Fires the timers of one that is not Active, never early.
+    fn fire_other(&mut self, id: usize) -> Check {
+        for _ in 0..10 {
+            let node = &self.nodes[id];
+            let local = node.now(self.now);
+            let due = node.timeout().is_some_and(|at| at <= local);
+            if !due || node.state() == State::Active {
                 return Ok(());
             }
             self.call(id, &Call::Timeout)?;
@@ -88,6 +106,10 @@ impl World {
 
     /// Hands a router one event, judges what it does and carries it out.
     pub fn call(&mut self, id: usize, call: &Call) -> Check {
+        self.call_at(id, self.nodes[id].now(self.now), call)
+    }
+
+    fn call_at(&mut self, id: usize, now: Instant, call: &Call) -> Check {
         let mut actions = core::mem::take(&mut self.actions);
         actions.clear();
         let node = &mut self.nodes[id];
@@ -95,11 +117,11 @@ impl World {
             self.actions = actions;
             return Ok(());
         };
-        let now = node.profile.clock.local(self.now);
         let (before, priority) = (machine.state(), machine.priority());
         machine.call(now, call, &mut actions);
         let (after, timeout) = (machine.state(), machine.poll_timeout());
-        let changed = before != after || priority != machine.priority();
+        let readdressed = matches!(call, Call::Source(_));
+        let changed = before != after || priority != machine.priority() || readdressed;
         let judged = if node.is_mainstay() {
             node.reference.observe(&Step { now, call, after, timeout, actions: &actions })
         } else {
