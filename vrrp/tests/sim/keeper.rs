@@ -165,10 +165,11 @@ impl World {
 
     /// A gratuitous ARP or a probe arrives, at a node and at the clients beside it.
     pub fn hear_arp(&mut self, id: usize, from: usize, claim: Claim) {
-        let node = &mut self.nodes[id];
-        if !node.link || !node.powered {
+        // What is under way when the ways change is lost: clients then ask anew.
+        if !self.reaches(from, id) {
             return;
         }
+        let node = &mut self.nodes[id];
         if claim == Claim::Has {
             node.cache = Some(from);
         }

@@ -38,11 +38,15 @@ impl Group<'_> {
         });
         let mut windows: Vec<Window> = windows.collect();
         let least = heard.iter().map(|&backup| self.skew(backup, node)).min().unwrap_or(0);
-        let misleads = timing.duplicates > 0 || timing.delay.1 > 2 * timing.delay.0 + least;
+        let owner = self.world.nodes[node].is_owner();
+        let comes_after = |gap| timing.delay.1 > timing.delay.0 + gap;
+        let misleads = timing.duplicates > 0
+            || comes_after(timing.delay.0 + least)
+            || owner && !timing.in_order && comes_after(RESTART.0);
         let others = if misleads { heard } else { Vec::new() };
         // Alone, it comes back by itself; an owner does so at once.
         let back = self.partition.contains(&node) && self.world.nodes[node].will_run();
-        let waits = !windows.is_empty() && !self.world.nodes[node].is_owner();
+        let waits = !windows.is_empty() && !owner;
         if back && !waits && self.priority(node).is_some() {
             windows.push(self.starts(node, restart(sent.0, sent.1)));
         }
@@ -189,14 +193,26 @@ impl Group<'_> {
                 Window { until, ..silence }
             })
             .collect();
-        let mut may: Vec<usize> = self.backups().collect();
+        let mut may: Vec<usize> = self.backups().filter(|&b| self.is_misled(b, node)).collect();
+        let misled = may.len();
         may.push(node);
         let mut forecast = self.resolve(&windows, &may);
+        forecast.takeovers.1 += misled;
         let goes_on = span <= patience + HEARTBEAT;
         if goes_on && windows.iter().all(|window| window.until >= told.0) {
             (forecast.takeovers.0, forecast.first_by) = (0, NEVER);
         }
         forecast
+    }
+
+    /// Whether a Backup may take over when `of` gives up that is not Active any more: the answer of
+    /// the Active takes longer than Skew_Time, or comes before the 0.
+    fn is_misled(&self, backup: usize, of: usize) -> bool {
+        let timing = &self.world.timing;
+        let (least, most) = timing.delay;
+        let answered = 2 * most + timing.turn.1;
+        let overtaken = timing.duplicates > 0 || most > 2 * least;
+        overtaken || self.skew(backup, of) + least < answered + ROUNDING
     }
 
     /// The ways have changed: Actives may meet, and Backups may meet others than they heard.
