@@ -125,6 +125,35 @@ fn after_priority_0_another_active_is_still_followed() {
     });
 }
 
+/// RFC 9568, 6.4.2: nor does a lower one put off what is to happen after Skew_Time.
+#[test]
+fn after_priority_0_a_lower_priority_does_not_touch_the_timer() {
+    matrix(|variant| {
+        let setup = Setup { priority: 100, interval: 300, ..variant.setup() };
+        let (rig, feed) = backup(setup, |rig| rig.greater(210));
+        feed.end();
+        let released = rig.send(&rig.greater(0));
+        let _lower = rig.feed(&[rig.smaller(99)], Duration::from_millis(30));
+        let taken = rig.advert(released);
+        let wait = rig.setup.skew(rig.setup.interval());
+        on_time("takeover", released, wait, taken.at, rig.setup.half());
+    });
+}
+
+/// RFC 9568, 6.4.2: each advert counts anew, with what it says.
+#[test]
+fn a_backup_follows_an_active_that_changes_its_interval() {
+    matrix(|variant| {
+        let (rig, feed) =
+            backup(variant.setup(), |rig| AdvertFrame { interval: 100, ..rig.greater(210) });
+        feed.end();
+        let heard = rig.send(&AdvertFrame { interval: 20, ..rig.greater(210) });
+        let taken = rig.advert(heard);
+        let wait = rig.setup.active_down(Duration::from_millis(200));
+        on_time("takeover", heard, wait, taken.at, rig.setup.half());
+    });
+}
+
 /// RFC 9568, 6.4.2: equal is not lower, wherever it comes from.
 #[test]
 fn an_equal_priority_keeps_a_backup_waiting_whatever_its_address() {

@@ -6,12 +6,13 @@ mod expect;
 mod feed;
 mod namespaces;
 mod setup;
+mod stalls;
 mod variant;
 
 use std::fs::{self, File};
 use std::net::IpAddr;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,7 @@ use namespaces::Namespaces;
 
 pub use expect::{on_time, regular};
 pub use feed::Feed;
+pub use namespaces::allowed;
 pub use setup::Setup;
 pub use variant::{
     Family, Mac, NODE_MAC, PEER_MAC, V4, V4_VIRTUAL, V6, V6_VIRTUAL, VRID, Variant, among, matrix,
@@ -120,6 +122,11 @@ impl Rig {
         kill(vrrp, Signal::SIGKILL).unwrap();
         daemon.wait().unwrap();
         killed
+    }
+
+    /// Where its files are.
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// Signals the VRRP process. The moment before.

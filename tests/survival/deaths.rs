@@ -10,8 +10,13 @@ fn setup(variant: Variant) -> Setup {
     Setup { lines: "lease = \"off\"".into(), ..variant.setup() }
 }
 
-fn links(rig: &Rig) -> usize {
-    rig.namespaces.exec("node", "ip -o link").lines().count()
+/// The interfaces, and what is set for the one that mainstay uses.
+fn host(rig: &Rig) -> String {
+    rig.namespaces.exec(
+        "node",
+        "ip -o link | cut -d' ' -f2; cd /proc/sys/net/ipv4/conf/eth0; \
+         grep . arp_ignore arp_announce arp_filter",
+    )
 }
 
 /// The last word of a dead router: as it would have said it itself, but for the Ethernet address.
@@ -25,7 +30,7 @@ fn farewell(rig: &Rig, since: Stamp) {
 #[test]
 fn a_vrrp_process_that_is_killed_is_fenced_told_of_and_replaced() {
     matrix(|variant| {
-        let rig = setup(variant).start();
+        let rig = Setup { interval: 300, ..setup(variant) }.start();
         rig.active();
         let killed = rig.signal_vrrp(Signal::SIGKILL);
         farewell(&rig, killed);
@@ -61,7 +66,7 @@ fn a_vrrp_process_that_is_frozen_is_killed_and_fenced() {
 fn a_daemon_that_is_killed_or_leaves_stops_no_advert_and_the_next_one_ends_all_in_order() {
     matrix(|variant| {
         let mut rig = Setup { interval: 250, ..setup(variant) }.cable();
-        let links_before = links(&rig);
+        let before = host(&rig);
         rig.start();
         let start = rig.freshly_active().at;
         let vrrp = rig.status()["vrrp"]["pid"].clone();
@@ -79,7 +84,7 @@ fn a_daemon_that_is_killed_or_leaves_stops_no_advert_and_the_next_one_ends_all_i
         let stopped = rig.stop();
         farewell(&rig, stopped);
         rig.has_vips(false);
-        assert_eq!(links(&rig), links_before);
+        assert_eq!(host(&rig), before);
     });
 }
 
@@ -87,7 +92,7 @@ fn a_daemon_that_is_killed_or_leaves_stops_no_advert_and_the_next_one_ends_all_i
 fn a_fence_removes_what_dead_processes_left_and_tells_the_peers() {
     matrix(|variant| {
         let mut rig = setup(variant).cable();
-        let links_before = links(&rig);
+        let before = host(&rig);
         rig.start();
         rig.active();
         let killed = rig.kill();
@@ -96,7 +101,7 @@ fn a_fence_removes_what_dead_processes_left_and_tells_the_peers() {
         assert!(ran.status.success(), "{ran:?}");
         rig.has_vips(false);
         farewell(&rig, killed);
-        assert_eq!(links(&rig), links_before);
+        assert_eq!(host(&rig), before);
     });
 }
 
@@ -118,17 +123,12 @@ fn a_node_that_thaws_listens_before_it_speaks() {
     matrix(|variant| {
         let rig = setup(variant).start();
         rig.active();
-        let frozen = rig.signal_both(Signal::SIGSTOP);
-        let _feed = rig.feed(&[rig.smaller(100)], rig.setup.half());
+        rig.signal_both(Signal::SIGSTOP);
+        let _feed = rig.feed(&[rig.greater(210)], rig.setup.half());
         std::thread::sleep(rig.setup.interval() * 8);
         let thawed = rig.signal_both(Signal::SIGCONT);
         rig.state("Backup");
         rig.has_vips(false);
-        let meanwhile = rig.sent(frozen).into_iter().find(|it| it.at > thawed);
-        // Only then it takes over from the lower one, as it should.
-        let wait = rig.setup.active_down(rig.setup.interval());
-        if let Some(first) = meanwhile {
-            assert!(first.at - thawed > wait / 2, "it spoke after {:?}", first.at - thawed);
-        }
+        rig.silent(thawed);
     });
 }

@@ -28,10 +28,15 @@ impl Stamp {
 
     /// Converts a recent time of CLOCK_REALTIME, as the kernel stamps packets.
     pub fn from_realtime(seconds: i64, nanoseconds: i64) -> Self {
-        let before = Self::now();
-        let realtime = nanos(clock_gettime(ClockId::Realtime));
-        let middle = before.0 + (Self::now().0 - before.0) / 2;
-        Self(seconds * NANOS + nanoseconds - realtime + middle)
+        let reading = || {
+            let before = Self::now();
+            let realtime = nanos(clock_gettime(ClockId::Realtime));
+            let took = Self::now().0 - before.0;
+            (took, before.0 + took / 2 - realtime)
+        };
+        // A thread that had to wait for a processor in between has read two moments, not one.
+        let offset = [reading(), reading(), reading()].into_iter().min().map_or(0, |it| it.1);
+        Self(seconds * NANOS + nanoseconds + offset)
     }
 
     /// Nanoseconds since the clock's start.
