@@ -199,7 +199,6 @@ pub(super) enum Order {
     AddPort(PortId, Box<Port>),
     RemovePort(PortId),
     /// What a port needs to send from virtual router MAC addresses.
-    #[allow(dead_code, reason = "the keeper opens none yet")]
     Frames(PortId, FrameSocket),
     AddSlot(SlotId, Box<Slot>),
     RemoveSlot(SlotId),

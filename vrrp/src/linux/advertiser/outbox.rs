@@ -52,7 +52,8 @@ impl Outbox {
     /// Nothing waits; nothing is allocated later.
     pub(in crate::linux) fn new() -> Self {
         Self {
-            arena: vec![0; ARENA].into_boxed_slice(),
+            // Not zeroes: those would not be in memory before something is written there.
+            arena: vec![1; ARENA].into_boxed_slice(),
             used: 0,
             packets: Vec::with_capacity(ITEMS),
             frames: Vec::with_capacity(ITEMS),
