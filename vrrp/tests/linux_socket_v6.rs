@@ -213,6 +213,23 @@ fn many_packets_leave_at_once_and_come_in_order() {
     assert_eq!(socket.drops().unwrap(), 0);
 }
 
+/// A last priority 0 leaves although somebody has taken the node's address away.
+#[test]
+fn an_advert_leaves_from_an_address_that_is_gone() {
+    let Some(peer) = namespaces() else { return };
+    let (socket, mut buffer) = (open(HERE), RecvBuf::new());
+    peer.run(|| {
+        let sender = open(THERE);
+        ip(&format!("address delete {THERE_LINK_LOCAL}/64 dev {THERE}"));
+        ip(&format!("address add fe80::77/64 dev {THERE} nodad"));
+        let packet = advert(51);
+        let sent = sender.send_many(&[Outbound { packet: &packet, to: GROUP }]);
+        assert!(sent.count == 1 && sent.error.is_none(), "{sent:?}");
+    });
+    let source = receive(&socket, &mut buffer, |d| d.source());
+    assert_eq!(source, Some(THERE_LINK_LOCAL.into()));
+}
+
 #[test]
 fn a_packet_that_cannot_leave_ends_the_rest_and_is_told() {
     let Some(peer) = namespaces() else { return };

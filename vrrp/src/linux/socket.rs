@@ -200,6 +200,10 @@ pub(super) fn open_raw(ifindex: u32, family: Family) -> Result<Socket, SocketErr
         Family::Ipv6 => socket.set_header_included_v6(true),
     };
     step("send whole packets", header_included)?;
+    if family == Family::Ipv6 {
+        // A farewell may leave from an address that is gone: before Linux 4.15 it cannot.
+        let _ = socket.set_freebind_v6(true);
+    }
     step("raise the priority", socket.set_priority(PRIORITY))?;
     Ok(socket)
 }

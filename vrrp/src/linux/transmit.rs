@@ -81,6 +81,48 @@ impl Address {
     }
 }
 
+/// The source of an IPv6 packet, said beside it: a kernel that is not told chooses one, for each
+/// packet among all addresses of the interface, only to find the route. With 255 virtual addresses
+/// that takes 30 us.
+#[derive(Clone, Copy)]
+#[repr(C, align(8))]
+struct Source([u8; SOURCE_LEN]);
+
+/// `CMSG_SPACE` of an `in6_pktinfo`: header, 20 bytes, padding.
+const SOURCE_LEN: usize = CONTROL_HEADER_LEN + size_of::<libc::in6_pktinfo>().div_ceil(8) * 8;
+const CONTROL_HEADER_LEN: usize = size_of::<libc::cmsghdr>();
+
+/// Where the source address is in an IPv6 header.
+const IPV6_SOURCE: core::ops::Range<usize> = 8..24;
+
+impl Source {
+    const NONE: Self = Self([0; SOURCE_LEN]);
+
+    /// Has the kernel take the source in the packet's header for granted.
+    fn attach(&mut self, packet: &[u8], header: &mut libc::msghdr) {
+        let Some(source) = packet.get(IPV6_SOURCE).and_then(|bytes| bytes.try_into().ok()) else {
+            return;
+        };
+        let info = libc::in6_pktinfo {
+            ipi6_addr: libc::in6_addr { s6_addr: source },
+            // That of the socket.
+            ipi6_ifindex: 0,
+        };
+        let length = CONTROL_HEADER_LEN + size_of_val(&info);
+        let control: *mut u8 = self.0.as_mut_ptr();
+        // SAFETY: the buffer has room for both, as SOURCE_LEN says, and is aligned for the header.
+        unsafe {
+            let message = control.cast::<libc::cmsghdr>();
+            (*message).cmsg_len = length as _;
+            (*message).cmsg_level = libc::IPPROTO_IPV6;
+            (*message).cmsg_type = libc::IPV6_PKTINFO;
+            ptr::write_unaligned(control.add(CONTROL_HEADER_LEN).cast(), info);
+        }
+        header.msg_control = control.cast();
+        header.msg_controllen = SOURCE_LEN as _;
+    }
+}
+
 /// Sends `packets` in order, until one cannot leave at once. `describe` gives a packet's bytes and
 /// its address.
 pub(super) fn send_many<T>(
@@ -110,9 +152,10 @@ fn send_batch<T>(
     let mut addresses: [Address; BATCH] = unsafe { mem::zeroed() };
     // SAFETY: as above.
     let mut headers: [libc::mmsghdr; BATCH] = array::from_fn(|_| unsafe { mem::zeroed() });
+    let mut sources = [Source::NONE; BATCH];
     let mut length: libc::c_uint = 0;
-    let places = vectors.iter_mut().zip(&mut addresses).zip(&mut headers);
-    for (packet, ((vector, address), header)) in packets.iter().zip(places) {
+    let places = vectors.iter_mut().zip(&mut addresses).zip(&mut headers).zip(&mut sources);
+    for (packet, (((vector, address), header), source)) in packets.iter().zip(places) {
         let (bytes, (to, address_len)) = describe(packet);
         *address = to;
         vector.iov_base = bytes.as_ptr().cast_mut().cast();
@@ -121,10 +164,13 @@ fn send_batch<T>(
         header.msg_hdr.msg_namelen = libc::socklen_t::try_from(address_len).unwrap_or(0);
         header.msg_hdr.msg_iov = vector;
         header.msg_hdr.msg_iovlen = 1;
+        if address_len == size_of::<libc::sockaddr_in6>() {
+            source.attach(bytes, &mut header.msg_hdr);
+        }
         length += 1;
     }
-    // SAFETY: the first `length` headers point to vectors, addresses and packets that live through
-    // the call; the kernel only reads them, and writes `msg_len` of the headers.
+    // SAFETY: the first `length` headers point to vectors, addresses, sources and packets that live
+    // through the call; the kernel only reads them, and writes `msg_len` of the headers.
     let sent = unsafe {
         libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), length, libc::MSG_DONTWAIT as _)
     };
