@@ -224,6 +224,10 @@ impl Group<'_> {
             return self.resolve(&windows.collect::<Vec<_>>(), &[]);
         };
         let heard = self.world.nodes[active].real_interval() + timing.turn.1 + timing.delay.1;
+        // The last that comes may be the loser's, whose interval it then counts with.
+        let forgets = |backup, old| {
+            !timing.in_order && self.active_down(backup, old) <= heard + timing.delay.1
+        };
         let (mut windows, mut may) = (Vec::new(), Vec::new());
         for backup in self.backups() {
             let Some(old) = self.before.active[backup].filter(|&old| old != active) else {
@@ -238,7 +242,7 @@ impl Group<'_> {
                     && self.priority(old).is_none_or(Priority::is_degraded);
                 let from = if hastens { self.before.at } else { silence.from };
                 windows.push(Window { from, ..silence });
-            } else if silence.from <= self.before.at + heard || !timing.in_order {
+            } else if silence.from <= self.before.at + heard || forgets(backup, old) {
                 may.push(backup);
             }
         }
