@@ -17,16 +17,14 @@ impl World {
     /// fires within Active_Down_Interval, which is below 4 I. Who becomes Active so is never
     /// displaced but by a Backup that would not accept it, whose timer has run as long: whoever
     /// accepts one Active accepts any stronger one. Of two that are Active, the weaker yields
-    /// within I and its answer's way; 5 I together. Each step costs a turn and a way at most, and
-    /// packets may overtake each other by one way. Then the address lingers for 50 ms at most, and
-    /// the keeper needs two rounds.
+    /// within I and its answer's way; 5 I together. Where packets overtake each other, the last words
+    /// of a former Active may send its successor back, which has then waited for one Skew_Time in
+    /// vain: below 6 I. Each step costs a turn and a way at most. Then the address lingers for 50 ms
+    /// at most, and the keeper needs two rounds.
     pub fn convergence(&self) -> Time {
         let (turn, way) = (self.timing.turn.1, self.timing.delay.1);
-        5 * self.longest_interval()
-            + 6 * (turn + way)
-            + 51 * MS
-            + 2 * self.timing.keeper.1
-            + ROUNDING
+        let intervals = if self.timing.in_order { 5 } else { 6 } * self.longest_interval();
+        intervals + 6 * (turn + way) + 51 * MS + 2 * self.timing.keeper.1 + ROUNDING
     }
 
     /// Waits until the group has had its time, and sees that it has converged and stays so.
