@@ -27,8 +27,7 @@ impl Group<'_> {
         let timing = &self.world.timing;
         let heard: Vec<usize> =
             self.backups().filter(|&backup| self.before.active[backup] == Some(node)).collect();
-        let last = self.world.nodes[node].sent[0];
-        let overtaken = !timing.in_order && last + timing.delay.1 > sent.0 + timing.delay.0;
+        let overtaken = self.is_overtaken(node, sent.0);
         let windows = heard.iter().map(|&backup| {
             let mut window = self.window(backup, sent, self.skew(backup, node));
             if overtaken {
@@ -50,7 +49,19 @@ impl Group<'_> {
         if back && !waits && self.priority(node).is_some() {
             windows.push(self.starts(node, restart(sent.0, sent.1)));
         }
-        self.resolve(&windows, &others)
+        let mut forecast = self.resolve(&windows, &others);
+        if overtaken {
+            forecast.takeovers.1 *= 2;
+        }
+        forecast
+    }
+
+    /// Whether the last advertisement of a node may arrive after what it sends at `at`. A Backup then
+    /// waits for it in full, and one that has taken over yields to it in vain and comes back.
+    fn is_overtaken(&self, node: usize, at: Time) -> bool {
+        let timing = &self.world.timing;
+        let last = self.world.nodes[node].sent[0] + timing.delay.1;
+        !timing.in_order && last + ROUNDING > at + timing.delay.0
     }
 
     /// A node that enters Backup within `at`, with nobody to listen to.
@@ -97,7 +108,11 @@ impl Group<'_> {
             State::Active => {
                 let wanting = self.backups().filter(|&b| self.world.nodes[b].wants(priority));
                 let windows: Vec<Window> = wanting.map(|b| self.overtakes(b, node)).collect();
-                self.resolve(&windows, &[])
+                let mut forecast = self.resolve(&windows, &[]);
+                if self.is_overtaken(node, now) {
+                    forecast.takeovers.1 *= 2;
+                }
+                forecast
             }
             State::Backup => {
                 let takes = |&a: &usize| this.is_owner() || this.wants(self.priority(a));
@@ -127,7 +142,7 @@ impl Group<'_> {
         }
         let (now, timing) = (self.before.at, &self.world.timing);
         let skew = self.window(node, (now, now + timing.turn.1), self.skew(node, active));
-        let overtaken = !timing.in_order && self.world.nodes[active].sent[0] + timing.delay.1 > now;
+        let overtaken = self.is_overtaken(active, now);
         let again =
             if overtaken { self.world.nodes[active].real_interval() + timing.turn.1 } else { 0 };
         Window { from: skew.from.min(silence.from), until: skew.until + again, ..skew }
