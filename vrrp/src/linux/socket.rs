@@ -70,9 +70,6 @@ impl AdvertSocket {
         if family == Family::Ipv6 {
             step("limit the multicast groups", socket.attach_filter(&filter::no_other_groups()))?;
         }
-        // Until it was bound, the socket took packets from every interface.
-        while let Ok(_) | Err(Errno::INTR) = recv(&socket, &mut [0; 1], RecvFlags::DONTWAIT) {}
-
         if sockopt::set_socket_recv_buffer_size_force(&socket, rcvbuf_bytes).is_err() {
             step("size the receive buffer", socket.set_recv_buffer_size(rcvbuf_bytes))?;
         }
@@ -87,6 +84,9 @@ impl AdvertSocket {
             Family::Ipv4 => join_ipv4(&socket, ifindex)?,
             Family::Ipv6 => join_ipv6(&socket, ifindex)?,
         }
+        // Until it was bound, the socket took packets from every interface. Here, not right after
+        // the binding: a processor may have found the socket just before and queue its packet late.
+        while let Ok(_) | Err(Errno::INTR) = recv(&socket, &mut [0; 1], RecvFlags::DONTWAIT) {}
         Ok(Self { socket, family })
     }
 
