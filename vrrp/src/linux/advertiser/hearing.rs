@@ -3,8 +3,8 @@
 use core::net::IpAddr;
 use core::sync::atomic::Ordering::Relaxed;
 
-use super::Advertiser;
 use super::outlet::Outlet;
+use super::{Advertiser, is_frozen};
 use crate::Vrid;
 use crate::config::Transport;
 use crate::linux::messages::{
@@ -35,8 +35,8 @@ enum Received {
 impl Advertiser {
     /// Reads the sockets for a bounded time, each a little in turn, so that none starves the
     /// others. Unless the thread has been `stalled`, what falls due meanwhile is sent.
-    pub(super) fn drain(&mut self, now: Instant, stalled: bool) {
-        let deadline = now + DRAIN_TIME;
+    pub(super) fn drain(&mut self, turn: Instant, stalled: bool) {
+        let deadline = turn + DRAIN_TIME;
         let mut rounds = DRAIN_ROUNDS;
         let mut packets = 0;
         while rounds > 0 && !self.wakeups.readable.is_empty() {
@@ -47,8 +47,12 @@ impl Advertiser {
                 if is_empty {
                     self.wakeups.readable.swap_remove(at);
                 }
+                let now = clock::now();
+                if is_frozen(turn, now) {
+                    return;
+                }
                 if !stalled {
-                    self.fire_actives(clock::now());
+                    self.fire_actives(now);
                     self.send_queued();
                 }
             }

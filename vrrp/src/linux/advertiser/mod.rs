@@ -35,6 +35,12 @@ const LATE: Duration = Duration::from_millis(10);
 /// shortest interval. Their schedule does not move.
 const TOGETHER: Duration = Duration::from_micros(100);
 
+/// Whether the thread stood still since a turn began, which is no better than a late wake-up: no
+/// turn works for so long.
+fn is_frozen(turn: Instant, now: Instant) -> bool {
+    now.saturating_since(turn) > LATE
+}
+
 /// How often, at most, sockets are read on for timers that are due: each time 64 packets.
 const READS_IN_A_TURN: u32 = 8;
 
@@ -106,7 +112,8 @@ impl Advertiser {
 
     /// Woken late, each router learns how late before it sends or is told anything, then hears
     /// what it slept through; only then do the timers count (DESIGN 2.6).
-    fn turn(&mut self, now: Instant, late: Duration) -> std::io::Result<()> {
+    fn turn(&mut self, now: Instant, mut late: Duration) -> std::io::Result<()> {
+        let woken = now;
         let stalled = !late.is_zero();
         if stalled {
             self.stall(now, late);
@@ -121,8 +128,14 @@ impl Advertiser {
         }
         self.send_queued();
         self.drain(now, stalled);
-        let now = clock::now();
-        if stalled {
+        let mut now = clock::now();
+        if is_frozen(woken, now) {
+            late += now.saturating_since(woken);
+            self.stall(now, late);
+            self.drain(now, true);
+            now = clock::now();
+        }
+        if !late.is_zero() {
             self.resume(now, late);
         }
         self.fire_actives(now);

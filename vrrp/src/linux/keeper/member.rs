@@ -5,6 +5,7 @@ use core::sync::atomic::Ordering::Relaxed;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::arrivals::Arrival;
 use super::problem::Problem;
 use super::removal::Search;
 use crate::announce::Schedule;
@@ -37,7 +38,9 @@ pub(super) struct Member {
     pub(super) wanted: bool,
     /// The request for them that is to be answered.
     pub(super) ticket: Option<Ticket>,
-    /// Whether the kernel has acknowledged all of them.
+    /// Acknowledged, but not all in use.
+    pub(super) arrival: Option<Arrival>,
+    /// Whether all of them are in use.
     pub(super) installed: bool,
     /// An address owner's addresses that came from here and not from the node's configuration:
     /// before Linux 5.18 the kernel does not tell.
@@ -76,6 +79,7 @@ impl Member {
             raised: false,
             wanted: false,
             ticket: None,
+            arrival: None,
             installed: false,
             brought: BTreeSet::new(),
             obsolete: Vec::new(),
@@ -144,7 +148,9 @@ impl Member {
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let announcement = self.announcements.poll_timeout().into_iter();
-        announcement.chain(self.search.poll_timeout()).chain(self.eligible_until).min()
+        let arrival = self.arrival.map(|arrival| arrival.until);
+        let others = self.search.poll_timeout().into_iter().chain(self.eligible_until);
+        announcement.chain(arrival).chain(others).min()
     }
 
     pub(super) fn is_active(&self) -> bool {
@@ -186,6 +192,7 @@ impl Member {
         self.wanted = false;
         self.installed = false;
         self.ticket = None;
+        self.arrival = None;
         self.silence();
     }
 

@@ -6,6 +6,7 @@
 
 mod addresses;
 mod announcements;
+mod arrivals;
 mod claims;
 mod commit;
 mod control;
@@ -245,12 +246,16 @@ impl Keeper {
         {
             self.announce_due(id, now);
             if let Some(member) = self.roster.get_mut(id) {
+                let arrived = member.arrival.is_some_and(|arrival| arrival.until <= now);
                 if member.search.poll_due(now) {
                     searching.push(id);
                 }
                 // A verdict that nobody renewed counts as degraded, never as gone.
                 if member.eligible_until.is_some_and(|until| until <= now) {
                     self.set_eligibility(id, Eligibility::Degraded, None);
+                }
+                if arrived {
+                    self.arrived(id);
                 }
             }
             self.roster.rearm(id);

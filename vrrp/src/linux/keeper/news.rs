@@ -77,6 +77,11 @@ impl Keeper {
         }
     }
 
+    /// The news are looked at in this turn, even if the kernel has none.
+    pub(super) fn expect_news(&mut self) {
+        self.unjudged.more = true;
+    }
+
     /// Whether news wait in the monitor.
     pub(super) fn has_news(&self) -> bool {
         self.unjudged.more
@@ -126,7 +131,8 @@ impl Keeper {
             virtually |= !member.is_own(info);
             // The echo of a renewed lease is no news.
             let present = self.addresses.has(ifindex, address);
-            if !(present && member.wanted && self.home(member) == Some(ifindex)) {
+            let settled = member.wanted && member.arrival.is_none();
+            if !(present && settled && self.home(member) == Some(ifindex)) {
                 suspects.push(id);
             }
         }
@@ -160,6 +166,7 @@ impl Keeper {
         // What was not there yet is not lost.
         let expected = member.wanted && member.installed;
         let unwanted = !member.wanted;
+        let arriving = member.arrival.is_some();
         let up = member.macvlan.and_then(|index| self.links.get(index)).map(|link| link.up);
         let in_place = self.home(member).is_some_and(|home| {
             let interface = self.ports.ifindex(member.port).unwrap_or(home);
@@ -176,6 +183,8 @@ impl Keeper {
         }
         if expected && (!in_place || up == Some(false)) {
             self.address_lost(id);
+        } else if arriving && in_place {
+            self.arrived(id);
         } else if unwanted && up == Some(true) {
             self.lower(id);
         }

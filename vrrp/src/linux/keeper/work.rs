@@ -163,25 +163,37 @@ impl Keeper {
     }
 
     fn answer_install(&mut self, id: SlotId, ticket: Ticket, failure: Option<NetlinkError>) {
-        let home = self.roster.get(id).and_then(|member| self.home(member));
         let Some(member) = self.roster.get_mut(id) else {
             return;
         };
-        member.ticket = None;
         let Some(error) = failure else {
-            member.installed = true;
-            member.install_error = None;
-            let obsolete = std::mem::take(&mut member.obsolete);
-            self.orders.send(Order::Installed(id, ticket));
-            let obsolete = obsolete.into_iter().filter_map(|address| Some((home?, address)));
-            self.remove_all(obsolete.collect());
+            if !self.waits_for_arrival(id, ticket) {
+                self.finish_install(id, ticket);
+            }
             return;
         };
+        member.ticket = None;
         let error = error.to_string();
         let known = member.install_error.replace(error.clone());
         self.orders.send(Order::InstallFailed(id, ticket));
         if known.as_ref() != Some(&error) {
             self.record(Some(id), EventKind::InstallFailed { error });
         }
+    }
+
+    /// Answers a request whose addresses are in use, unless another was made since.
+    pub(super) fn finish_install(&mut self, id: SlotId, ticket: Ticket) {
+        let home = self.roster.get(id).and_then(|member| self.home(member));
+        let Some(member) = self.roster.get_mut(id).filter(|member| member.ticket == Some(ticket))
+        else {
+            return;
+        };
+        member.ticket = None;
+        member.installed = true;
+        member.install_error = None;
+        let obsolete = std::mem::take(&mut member.obsolete);
+        self.orders.send(Order::Installed(id, ticket));
+        let obsolete = obsolete.into_iter().filter_map(|address| Some((home?, address)));
+        self.remove_all(obsolete.collect());
     }
 }
