@@ -33,7 +33,11 @@ Daemons (NODE is m1.. or all)
     --unicast
     --checksum auto|rfc9568|pseudo-header
     --lease 3s|off           mainstay only
+    --check 1s|100ms|kubeadm follow the node's apiserver, asked so often; keepalived by a script, or
+                             as kubeadm's documentation has it. Start the apiservers first
     --bin FILE               the mainstay to run
+    --hangable               with a disk, a journal and names that mainstay-lab can make hang
+  configure NODE OPTION...   other options for one that runs (mainstay, keepalived): it reloads
   stop NODE                  orderly
   reload NODE                SIGHUP
   kill NODE [PART]           SIGKILL      PART: --parent | --child | --both (default)
@@ -41,6 +45,14 @@ Daemons (NODE is m1.. or all)
   thaw NODE [PART]           SIGCONT
   versions                   of mainstay and of the others that are installed
   pids NODE                  print: parent PID child PID (- where there is none)
+  mainstay NODE ARGUMENT...  its command line there, such as: mainstay m1 explain
+
+Apiservers, fake ones (NODE is m1.. or all)
+  apiserver start NODE       HTTPS on port 6443; needs the built mainstay-lab
+  apiserver kill NODE        SIGKILL
+  apiserver freeze NODE      SIGSTOP; apiserver thaw NODE
+  apiserver answer NODE A    from now on: ok, a status such as 500, slow:MILLISECONDS, silent, garbage,
+                             closed, other-authority, once (closes each connection)
 
 Links
   cut NODE                   the bridge's ports down: NODE loses its carrier
@@ -67,6 +79,7 @@ Examples
   lab.sh up && lab.sh start all --interval 100ms && lab.sh watch
   lab.sh cut m1; lab.sh owners; lab.sh heal
   lab.sh kill m1 --child
+  lab.sh apiserver start all && lab.sh start all --check 1s && lab.sh apiserver kill m1
   lab.sh partition m1,client m2,m3
   lab.sh --lab other up 2; lab.sh --lab other start all --daemon keepalived --family 6
   lab.sh exec m1 ip address show dev eth0
@@ -106,6 +119,8 @@ source "$HERE/lib/process.sh"
 source "$HERE/lib/config.sh"
 # shellcheck source-path=SCRIPTDIR source=lib/daemon.sh
 source "$HERE/lib/daemon.sh"
+# shellcheck source-path=SCRIPTDIR source=lib/apiserver.sh
+source "$HERE/lib/apiserver.sh"
 # shellcheck source-path=SCRIPTDIR source=lib/link.sh
 source "$HERE/lib/link.sh"
 
@@ -176,7 +191,9 @@ NFT
 
 kill_daemons() {
   local node
+  thaw_disks
   for node in $(nodes); do
+    apiserver_signal KILL || true
     send KILL "$node" --both || true
     wait_for 5 ended "$node" || echo "lab.sh: a daemon of $node does not end: $(pids_of "$node")" >&2
   done
@@ -185,6 +202,7 @@ kill_daemons() {
 lab_clear() {
   need_up
   kill_daemons
+  unmount_disks
   local node prefix link
   for node in $(nodes); do
     delete_macvlans "$node"
@@ -203,7 +221,7 @@ lab_clear() {
 lab_down() {
   trap - EXIT
   local name
-  [[ ! -f $RUN/nodes ]] || kill_daemons
+  [[ ! -f $RUN/nodes ]] || { kill_daemons; unmount_disks; }
   # By name, so that also what a lost run directory no longer knows goes.
   ip netns list | while read -r name _; do
     [[ $name =~ ^"$LAB"-(bridge|client|stranger|m[0-9]+)$ ]] || continue
@@ -218,7 +236,7 @@ kill_strays() {
   local pid
   for pid in $(ip netns pids "$1"); do
     case $(cat "/proc/$pid/comm" 2>/dev/null) in
-      mainstay | keepalived | zebra | vrrpd) kill -KILL "$pid" 2>/dev/null || true ;;
+      mainstay | keepalived | zebra | vrrpd | mainstay-lab) kill -KILL "$pid" 2>/dev/null || true ;;
     esac
   done
 }
@@ -262,11 +280,9 @@ lab_owners() { need_up; for node in $(nodes); do if holds "$node" "${1:-}"; then
 
 lab_watch() {
   need_up
-  local candidate
-  for candidate in "${LAB_BIN:-}" "$HERE/../target/release/mainstay-lab" "$HERE/../target/debug/mainstay-lab"; do
-    [[ -n $candidate && -x $candidate ]] && exec "$candidate" watch --lab "$LAB"
-  done
-  die "no mainstay-lab: cargo build --release --workspace, or set LAB_BIN"
+  local binary
+  binary=$(lab_binary)
+  exec "$binary" watch --lab "$LAB"
 }
 
 lab_exec() {
@@ -302,6 +318,7 @@ case $verb in
   watch) lab_watch ;;
   exec) lab_exec "$@" ;;
   start) daemon_start "$@" ;;
+  configure) daemon_configure "$@" ;;
   stop) daemon_stop "$@" ;;
   reload) daemon_signal HUP "${1:-}" --parent ;;
   kill) daemon_signal KILL "$@" ;;
@@ -309,6 +326,8 @@ case $verb in
   thaw) daemon_signal CONT "$@" ;;
   nodes) need_up; nodes ;;
   versions) daemon_versions ;;
+  mainstay) mainstay_command "$@" ;;
+  apiserver) apiserver "$@" ;;
   pids) need_node "${1:-}"; pids_of "$1" ;;
   cut) link_cut "$@" ;;
   oneway) link_oneway "$@" ;;

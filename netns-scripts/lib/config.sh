@@ -2,7 +2,7 @@
 # The daemons' configuration: the same virtual routers in the words of each. Sourced by lab.sh.
 #
 # It speaks of the node $node and of what daemon_start was asked for: interval, preempt, lease,
-# families, routers, links, mac, transport, checksum and priorities.
+# families, routers, links, mac, transport, checksum, priorities and checked.
 
 number() { echo "${1#m}"; }
 # The last part of a member's addresses, of either family.
@@ -78,6 +78,18 @@ mainstay_config() {
     [[ -z $priorities ]] || per_node+="$other = $(priority "$other"), "
   done
   each_virtual_router mainstay_virtual_router
+  [[ -z $checked ]] || mainstay_check
+}
+
+# kubeadm's setup is keepalived's alone: beside it, the defaults.
+mainstay_check() {
+  local each=$checked
+  [[ $checked != kubeadm ]] || each=1s
+  printf '\n[[check]]\nname = "apiserver"\nhttps = "https://127.0.0.1:6443/readyz"\nca = "%s/pki/ca.crt"\n' "$RUN"
+  printf 'interval = "%s"\n' "$each"
+  [[ -n $hangable ]] || return 0
+  # Of a name that has to be looked up.
+  printf '\n[[check]]\nname = "named"\nhttps = "https://apiserver.lab:6443/readyz"\nca = "%s/pki/ca.crt"\n' "$RUN"
 }
 
 mainstay_virtual_router() {
@@ -90,6 +102,7 @@ mainstay_virtual_router() {
   # Low priorities leave no room for those of degraded routers.
   [[ -z $per_node || $preempt == default ]] || printf 'on_degraded = "release"\n'
   [[ -z $mac ]] || printf 'virtual_mac = true\n'
+  [[ -z $checked ]] || printf 'checks = ["apiserver"%s]\n' "${hangable:+, \"named\"}"
   [[ $checksum == auto || $family == 6 ]] || printf 'checksum = "%s"\n' "$checksum"
   # The same list on every node, itself included.
   [[ $transport == multicast ]] || printf 'transport = "unicast"\npeers = [%s]\n' "$(quoted $(peers all))"
@@ -101,9 +114,42 @@ keepalived_config() {
   local ms own nopreempt="nopreempt"
   ms=$(milliseconds "$interval") own=$(priority "$node")
   printf -v ms '%d.%03d' $((ms / 1000)) $((ms % 1000))
-  [[ $preempt != always ]] || nopreempt=""
-  printf 'global_defs {\n  router_id %s\n  vrrp_version 3\n  %s\n}\n' "$node" "${KEEPALIVED_GLOBAL:-}"
+  # kubeadm's setup lowers a priority, which only tells where lower ones are preempted.
+  [[ $preempt != always && $checked != kubeadm ]] || nopreempt=""
+  printf 'global_defs {\n  router_id %s\n  vrrp_version 3\n  %s\n' "$node" "${KEEPALIVED_GLOBAL:-}"
+  [[ -z $checked ]] || printf '  script_user root\n  enable_script_security\n'
+  printf '}\n'
+  [[ -z $checked ]] || keepalived_check
   each_virtual_router keepalived_instance
+}
+
+# What a script of keepalived's asks the apiserver by.
+keepalived_question() { # SECONDS
+  echo "/usr/bin/curl -sf --cacert $RUN/pki/ca.crt --max-time $1 -o /dev/null https://127.0.0.1:6443/readyz"
+}
+
+# A script each second is the most that it runs itself. More often, a loop beside it writes a file
+# that it watches. kubeadm's documentation has a script each 3 s, ten failures and a lower priority:
+# enough of one here to be lower than all others'.
+keepalived_check() {
+  case $checked in
+    1s) printf 'vrrp_script apiserver {\n  script "%s"\n  interval 1\n  timeout 2\n  rise 1\n  fall 1\n  user root\n}\n' \
+      "$(keepalived_question 1)" ;;
+    kubeadm) printf 'vrrp_script apiserver {\n  script "%s"\n  interval 3\n  weight -22\n  rise 2\n  fall 10\n  user root\n}\n' \
+      "$(keepalived_question 2)" ;;
+    *) printf 'track_file apiserver {\n  file "%s/apiserver-state"\n  weight 1\n}\n' "$dir" ;;
+  esac
+}
+
+# The loop: -254 in the file is a fault. It ends with keepalived, whose pid it is given.
+keepalived_prober() { # PID
+  local state=0 last=""
+  while [[ -e /proc/$1 ]]; do
+    if $(keepalived_question 1); then state=0; else state=-254; fi
+    [[ $state == "$last" ]] || echo $state >"$dir/apiserver-state"
+    last=$state
+    sleep "$seconds"
+  done
 }
 
 keepalived_instance() {
@@ -126,6 +172,11 @@ keepalived_instance() {
     printf '    %s\n' $(peers)
     printf '  }\n'
   fi
+  case $checked in
+    "") ;;
+    1s | kubeadm) printf '  track_script {\n    apiserver\n  }\n' ;;
+    *) printf '  track_file {\n    apiserver\n  }\n' ;;
+  esac
   printf '  virtual_ipaddress {\n'
   for vip in "${vips[@]}"; do printf '    %s/%s%s\n' "$vip" "$length" "$device"; done
   printf '  }\n}\n'

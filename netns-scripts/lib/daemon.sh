@@ -11,6 +11,15 @@ mainstay_binary() {
   command -v mainstay || die "no mainstay binary: cargo build --release, or set MAINSTAY_BIN"
 }
 
+# mainstay NODE ARGUMENT...: the command, for the daemon that runs there.
+mainstay_command() {
+  need_node "${1:-}"
+  local node=$1 binary
+  shift
+  binary=$(cat "$RUN/$node/binary" 2>/dev/null) || die "mainstay does not run on $node"
+  exec nsenter --net="/run/netns/$(namespace "$node")" "$binary" "$@" --runtime-dir "$RUN/$node/run"
+}
+
 # One a line, mainstay first.
 daemon_versions() {
   local binary
@@ -20,24 +29,33 @@ daemon_versions() {
   [[ ! -x $FRR/vrrpd ]] || "$FRR/vrrpd" --version | sed -n 's/^vrrpd version \([^ ]*\).*/FRR \1/p'
 }
 
+# daemon_start NODE|all OPTION...; daemon_configure for one that runs: only the configuration is
+# written anew, and SIGHUP sent.
+daemon_configure() { only_configure=yes daemon_start "$@"; }
 daemon_start() {
   local nodes node daemon=mainstay interval=1s preempt=default lease=3s binary=""
-  local families=4 routers=1 links=1 mac="" transport=multicast checksum=auto priorities=""
+  local families=4 routers=1 links=1 mac="" transport=multicast checksum=auto priorities="" checked="" hangable=""
   nodes=$(each_node "${1:-}"); shift
   while (($#)); do
     case $1 in
       --virtual-mac) mac=yes; shift; continue ;;
+      --hangable) hangable=yes; shift; continue ;;
       --unicast) transport=unicast; shift; continue ;;
       --daemon) daemon=${2:-} ;; --interval) interval=${2:-} ;; --preempt) preempt=${2:-} ;;
       --lease) lease=${2:-} ;; --bin) binary=${2:-} ;; --family) families=${2:-} ;;
       --routers) routers=${2:-} ;; --links) links=${2:-} ;; --checksum) checksum=${2:-} ;;
-      --priority) priorities=${2:-} ;;
+      --priority) priorities=${2:-} ;; --check) checked=${2:-} ;;
       *) bad_usage "start does not know '$1'" ;;
     esac
     (($# > 1)) || bad_usage "$1 needs a value"
     shift 2
   done
   check_start
+  if [[ -n ${only_configure:-} ]]; then
+    for node in $nodes; do write_config; done
+    for node in $nodes; do send HUP "$node" --parent; done
+    return
+  fi
   for node in $nodes; do start_one; done
   for node in $nodes; do
     wait_for 20 started "$node" || die "$daemon on $node does not start; its log ends: $(tail -n 5 "$RUN/$node/log")"
@@ -55,6 +73,8 @@ check_start() { # uses the variables of daemon_start
   [[ $links =~ ^[0-9]{1,2}$ ]] && ((links >= 1 && links <= LINKS)) || bad_usage "this lab has $LINKS links, not '$links'"
   [[ $checksum =~ ^(auto|rfc9568|pseudo-header)$ ]] || bad_usage "'$checksum' is neither auto, rfc9568 nor pseudo-header"
   [[ $priorities =~ ^(m[0-9]+=[0-9]+(,m[0-9]+=[0-9]+)*)?$ ]] || bad_usage "priorities are such as m1=255,m2=100, not '$priorities'"
+  [[ -z $checked || $checked == kubeadm ]] || milliseconds "$checked" >/dev/null
+  [[ -z $checked || -f $RUN/pki/ca.crt ]] || die "no apiserver runs: lab.sh apiserver start all"
   case $daemon in
     mainstay) [[ -n $binary ]] || binary=$(mainstay_binary) ;;
     keepalived)
@@ -63,8 +83,18 @@ check_start() { # uses the variables of daemon_start
     frr)
       [[ -x $FRR/vrrpd ]] || die "FRR is not installed: apt-get install frr"
       [[ $transport == multicast ]] || bad_usage "FRR knows only multicast"
+      [[ -z $checked ]] || bad_usage "FRR knows no checks"
       [[ $checksum != rfc9568 ]] || bad_usage "FRR knows only the checksum with the pseudo-header" ;;
     *) bad_usage "'$daemon' is neither mainstay, keepalived nor frr" ;;
+  esac
+}
+
+write_config() { # uses the variables of daemon_start
+  local dir=$RUN/$node
+  case $daemon in
+    mainstay) mainstay_config >"$dir/mainstay.toml" ;;
+    keepalived) keepalived_config >"$dir/keepalived.conf" ;;
+    *) bad_usage "configure does not know $daemon" ;;
   esac
 }
 
@@ -75,17 +105,60 @@ start_one() { # uses the variables of daemon_start
   ! is_owner "$node" || each_virtual_router own_addresses
   case $daemon in
     mainstay)
-      mainstay_config >"$dir/mainstay.toml"
+      write_config
       command=("$binary" run --config "$dir/mainstay.toml" --node "$node"
         --runtime-dir "$dir/run" --state-dir "$dir/state") ;;
     keepalived)
       rm -f "$dir"/keepalived*.pid
-      keepalived_config >"$dir/keepalived.conf"
+      [[ ! $checked =~ [0-9]ms$ ]] || echo 0 >"$dir/apiserver-state"
+      write_config
       command=(keepalived --dont-fork --vrrp --log-console --use-file "$dir/keepalived.conf"
         --pid "$dir/keepalived.pid" --vrrp_pid "$dir/keepalived-vrrp.pid") ;;
     frr) frr_start; return ;;
   esac
+  if [[ -n $hangable ]]; then
+    mount_disk
+    # shellcheck disable=SC2016 # expanded there
+    command=(unshare --mount --propagation private sh -ec '
+      dir=$1; shift
+      mount --bind "$dir/hosts" /etc/hosts
+      mount --bind "$dir/resolv.conf" /etc/resolv.conf
+      mkdir -p /run/systemd/journal
+      mount --bind "$dir/journal" /run/systemd/journal
+      exec "$@" >"$dir/errors" 2>&1' hangable "$dir" "${command[@]}")
+  fi
   launch "$dir/parent" "${command[@]}"
+  [[ $daemon != mainstay ]] || echo "$binary" >"$dir/binary"
+  [[ $daemon != keepalived || ! $checked =~ [0-9]ms$ ]] || start_prober
+}
+
+# The state directory becomes a disk that fsfreeze(8) can hang.
+mount_disk() { # uses the variables of start_one
+  ! mountpoint -q "$dir/state" || return 0
+  truncate -s 32M "$dir/disk"
+  mkfs.ext4 -q -F "$dir/disk"
+  mount -o loop "$dir/disk" "$dir/state"
+}
+
+# What waits for a frozen disk cannot even be killed.
+thaw_disks() {
+  local node
+  for node in $(nodes); do
+    ! mountpoint -q "$RUN/$node/state" || fsfreeze --unfreeze "$RUN/$node/state" 2>/dev/null || true
+  done
+}
+unmount_disks() {
+  local node
+  for node in $(nodes); do ! mountpoint -q "$RUN/$node/state" || umount "$RUN/$node/state"; done
+}
+
+start_prober() { # uses the variables of start_one
+  local pid seconds
+  read -r pid _ <"$dir/parent"
+  printf -v seconds '0.%03d' $(($(milliseconds "$checked") % 1000))
+  export -f keepalived_prober keepalived_question
+  export RUN dir seconds
+  launch "$dir/prober" bash -c 'keepalived_prober "$1"' prober "$pid"
 }
 
 # launch FILE COMMAND...: in the node's namespace and a session of its own, as a service has. Every

@@ -4,10 +4,15 @@
 measuring=""
 
 # measure ARGUMENT...: as for `mainstay-lab measure`.
-measure() {
+measure() { in_background measure --lab measure "$@"; }
+
+# draw FILE: the picture of a failover.
+draw() { in_background draw --lab measure "$1"; }
+
+in_background() {
   # A session of its own: the commands that it runs end with it. And in the background, so that a
   # signal to the script is heeded at once.
-  setsid "$LAB_BIN" measure --lab measure "$@" &
+  setsid "$LAB_BIN" "$@" &
   measuring=$!
   wait "$measuring"
   measuring=""

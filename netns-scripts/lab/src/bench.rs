@@ -2,33 +2,94 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::timeline::adverts;
 use crate::{
-    Daemon, Event, Families, Family, Kind, Lab, LabError, Node, Observer, Part, Probe, Stamp,
-    Timeline, sleep_until,
+    Apiservers, Checked, Daemon, Event, Families, Family, Kind, Lab, LabError, Launcher, Node,
+    Observer, Part, Probe, Stamp, Timeline, sleep_until,
 };
 
 /// How long anything may take beyond what the protocol's timers need.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a check that flapped may stay sick.
+const HOLD_DOWN: Duration = Duration::from_secs(120);
+/// How often is asked what nobody announces.
+const POLL: Duration = Duration::from_millis(50);
 
 /// A running lab, its instruments, and the daemon on its routers.
 #[derive(Debug)]
 pub struct Bench<'a> {
     lab: &'a Lab,
     observer: Observer,
+    apiservers: Option<Apiservers>,
     daemon: Daemon,
 }
 
 impl<'a> Bench<'a> {
-    /// Starts instruments and daemons and waits for one Active.
+    /// Starts instruments and daemons, before them apiservers if the daemons follow these, and waits
+    /// for one Active. Apiservers are this very program with the argument `apiserver`.
     ///
     /// # Errors
     /// If something does not start, or no single Active comes of it.
     pub fn start(lab: &'a Lab, daemon: Daemon) -> Result<Self, LabError> {
-        let bench = Self { lab, observer: Observer::start_for(lab, family(&daemon))?, daemon };
+        let apiservers = match daemon.checked {
+            Checked::No => None,
+            _ => Some(Apiservers::start(lab, Launcher::this(&["apiserver"])?)?),
+        };
+        let observer = Observer::start_for(lab, family(&daemon))?;
+        let bench = Self { lab, observer, apiservers, daemon };
         lab.start_all(&bench.daemon)?;
+        bench.healthy()?;
         bench.converge()?;
         Ok(bench)
+    }
+
+    /// The apiservers that the daemons follow.
+    ///
+    /// # Errors
+    /// If they follow none.
+    pub fn apiservers(&self) -> Result<&Apiservers, LabError> {
+        self.apiservers.as_ref().ok_or_else(|| LabError::Invalid("there are no apiservers".into()))
+    }
+
+    /// Waits until every router counts its apiserver as healthy. Of keepalived nobody can tell: it is
+    /// given the time that its scripts need.
+    ///
+    /// # Errors
+    /// If that does not happen.
+    pub fn healthy(&self) -> Result<(), LabError> {
+        let rise = match (self.daemon.kind, self.daemon.checked) {
+            (_, Checked::No) => return Ok(()),
+            (Kind::Mainstay, _) => return self.all_healthy(),
+            (_, Checked::Each(interval)) => interval.duration() * 2,
+            (_, Checked::Kubeadm) => Duration::from_secs(9),
+        };
+        sleep_until(Stamp::now() + rise + Duration::from_secs(1));
+        Ok(())
+    }
+
+    fn all_healthy(&self) -> Result<(), LabError> {
+        let deadline = Stamp::now() + HOLD_DOWN;
+        for &node in self.lab.nodes() {
+            while !self.is_healthy(node) {
+                if Stamp::now() >= deadline {
+                    return Err(LabError::Deadline(format!("{node} to be healthy")));
+                }
+                sleep_until(Stamp::now() + POLL);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether `node` counts itself as healthy: then it has its configured priority.
+    fn is_healthy(&self, node: Node) -> bool {
+        let Ok(said) = self.lab.mainstay(node, &["status", "-o", "json"]) else { return false };
+        let status: Value = serde_json::from_str(&said.stdout).unwrap_or_default();
+        let routers = status["virtual_routers"].as_array().map_or(&[][..], Vec::as_slice);
+        let healthy = |router: &Value| router["effective_priority"] == router["priority"];
+        !routers.is_empty() && routers.iter().all(healthy)
     }
 
     /// The lab.
@@ -106,6 +167,19 @@ impl<'a> Bench<'a> {
     /// If it does not.
     pub fn probe(&self, period: Duration, active: Node) -> Result<Probe, LabError> {
         let bound = 2 * (self.daemon.interval.active_down(1) + PATIENCE) + Duration::from_secs(120);
+        self.probe_for(period, active, bound)
+    }
+
+    /// [`Bench::probe`], for `bound` at most.
+    ///
+    /// # Errors
+    /// As [`Bench::probe`].
+    pub fn probe_for(
+        &self,
+        period: Duration,
+        active: Node,
+        bound: Duration,
+    ) -> Result<Probe, LabError> {
         let probe = Probe::start_for(self.lab, family(&self.daemon), period, bound)?;
         let served = probe.wait_served(self.deadline(), |node| node == active);
         served
@@ -174,15 +248,32 @@ impl<'a> Bench<'a> {
             // Nothing to thaw is no failure.
             let _ = self.lab.thaw(node, Part::Both);
         }
+        if let Some(servers) = &self.apiservers {
+            servers.restore()?;
+            self.forgive()?;
+        }
         self.restart_dead()?;
-        if self.converge().is_ok() {
+        if self.healthy().is_ok() && self.converge().is_ok() {
             return Ok(());
         }
         for &node in self.lab.nodes() {
             let _ = self.lab.kill(node, Part::Both);
         }
         self.restart_dead()?;
+        self.healthy()?;
         self.converge().map(drop)
+    }
+
+    /// mainstay keeps an apiserver that fell back for longer with each fall, minutes in the end. A
+    /// daemon that starts anew knows nothing of that, and moves nothing.
+    fn forgive(&self) -> Result<(), LabError> {
+        if self.daemon.kind == Kind::Mainstay {
+            for &node in self.lab.nodes() {
+                // One that is dead already is started anyway.
+                let _ = self.lab.kill(node, Part::Parent);
+            }
+        }
+        Ok(())
     }
 
     /// Stops the daemons.

@@ -151,6 +151,20 @@ pub enum ChecksumForm {
     PseudoHeader,
 }
 
+/// How a daemon follows the apiserver of its node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Checked {
+    /// Not at all.
+    #[default]
+    No,
+    /// It asks so often. keepalived: a script, and a fault when it fails once; more often than each
+    /// second, by a loop beside it that writes a file which it watches.
+    Each(Interval),
+    /// keepalived: as kubeadm's documentation has it, a script each 3 s that must fail ten times.
+    /// mainstay: each second.
+    Kubeadm,
+}
+
 /// A daemon and its configuration; the same on every router.
 #[derive(Clone, Debug)]
 pub struct Daemon {
@@ -179,6 +193,11 @@ pub struct Daemon {
     /// Priorities other than [`Node::priority`]. A router with 255 gets the VIPs as addresses of
     /// its own before the daemon starts.
     pub priorities: Vec<(Node, u8)>,
+    /// How it follows the apiserver.
+    pub checked: Checked,
+    /// Whether its disk, its journal, its standard error and the resolution of names can be made to
+    /// hang: by [`crate::Surroundings`], which must be there first.
+    pub hangable: bool,
 }
 
 impl Daemon {
@@ -197,6 +216,8 @@ impl Daemon {
             unicast: false,
             checksum: ChecksumForm::Auto,
             priorities: Vec::new(),
+            checked: Checked::No,
+            hangable: false,
         }
     }
 
@@ -242,6 +263,14 @@ impl Daemon {
         }
         if let (Some(binary), Kind::Mainstay) = (&self.binary, self.kind) {
             options.extend(["--bin".into(), binary.display().to_string()]);
+        }
+        match self.checked {
+            Checked::No => {}
+            Checked::Each(interval) => options.extend(["--check".into(), interval.to_string()]),
+            Checked::Kubeadm => options.extend(["--check".into(), "kubeadm".into()]),
+        }
+        if self.hangable {
+            options.push("--hangable".into());
         }
         if self.virtual_mac {
             options.push("--virtual-mac".into());

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod address_watch;
+pub mod apiserver;
 mod bench;
 mod capture;
 mod clock;
@@ -18,10 +19,13 @@ mod frame;
 mod hogs;
 mod holdings;
 mod host;
+mod https;
 pub mod inject;
 mod netns;
 mod node;
 mod observer;
+pub mod picture;
+mod pki;
 mod priority;
 mod probe;
 mod probe_log;
@@ -29,6 +33,7 @@ mod process;
 mod responder;
 mod rr_loop;
 mod rtnetlink;
+mod surroundings;
 pub mod timeline;
 mod topology;
 pub mod traffic;
@@ -39,10 +44,11 @@ pub mod report;
 pub mod scenario;
 pub mod stats;
 
+pub use apiserver::{API_PORT, Answer, Apiservers, Launcher};
 pub use bench::Bench;
 pub use capture::{Direction, Keep, Seen, Tap};
 pub use clock::{Stamp, sleep_until};
-pub use daemon::{ChecksumForm, Daemon, Families, Interval, Kind, Preempt};
+pub use daemon::{Checked, ChecksumForm, Daemon, Families, Interval, Kind, Preempt};
 pub use error::LabError;
 pub use flood::{Flood, FloodReport, Malformed, lower_priority};
 pub use frame::{
@@ -51,9 +57,11 @@ pub use frame::{
 pub use hogs::Hogs;
 pub use holdings::Holdings;
 pub use host::Host;
+pub use https::{Endless, Https, HttpsLog, Outcome, Request};
 pub use netns::within;
 pub use node::{BEYOND, CLIENT, Family, Node, Port, VIP, VIP6, VIP6_LINK_LOCAL, VRID};
 pub use observer::Observer;
+pub use pki::{Authority, Pki};
 pub use pnet::util::MacAddr;
 pub use priority::{DAEMON_PRIORITY, INSTRUMENT_PRIORITY, round_robin};
 pub use probe::Probe;
@@ -61,6 +69,7 @@ pub use probe_log::{ProbeLog, Sample};
 pub use process::{Part, Pids};
 pub use responder::{PROBE_PORT, Responder};
 pub use rr_loop::{LoopReport, RrLoop, rr_loop};
+pub use surroundings::Surroundings;
 pub use timeline::{Event, Timed, Timeline};
-pub use topology::Lab;
+pub use topology::{Lab, Said};
 pub use usage::{Memory, Usage};

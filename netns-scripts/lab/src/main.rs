@@ -11,10 +11,10 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand, ValueEnum};
 use lab::plan::{Job, Plan, Preset};
-use lab::scenario::{Scenario, Section, Setup};
+use lab::scenario::{self, Scenario, Section, Setup, Spans};
 use lab::{
     Event, Family, Flood, FloodReport, Hogs, Host, Interval, Kind, Lab, Malformed, Node, Observer,
-    Probe, Responder, Stamp, rr_loop, sleep_until,
+    Pki, Probe, Responder, Stamp, apiserver, rr_loop, sleep_until,
 };
 
 /// Measures failovers in network namespaces.
@@ -108,6 +108,29 @@ enum Command {
         #[arg(long, default_value_t = 10)]
         seconds: u64,
     },
+    /// Make the certificates of apiservers, unless they are there.
+    Certificates {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A fake apiserver: HTTPS on port 6443 of all addresses, until it is killed.
+    Apiserver {
+        /// The router's folder: its file `answer` chooses how it answers, and the certificates are in
+        /// `pki` beside it.
+        #[arg(env = "LAB_APISERVER")]
+        folder: PathBuf,
+    },
+    /// Kill the Active's apiserver in a lab made for it and draw what follows, as SVG.
+    Draw {
+        /// The lab's name; one that is up under it is taken down.
+        #[arg(long, default_value = "draw")]
+        lab: String,
+        /// The mainstay to run; else MAINSTAY_BIN, target/release or target/debug.
+        #[arg(long)]
+        mainstay: Option<PathBuf>,
+        /// Where the picture goes.
+        file: PathBuf,
+    },
     /// Measure failovers in a lab made for it and print a table.
     Measure(Measure),
 }
@@ -147,6 +170,12 @@ struct Measure {
     /// How long a flood lasts, instead of the plan's.
     #[arg(long)]
     flood_seconds: Option<u32>,
+    /// How long an apiserver flaps, instead of the plan's.
+    #[arg(long)]
+    flap_seconds: Option<u32>,
+    /// How long a process stands still at most, instead of the plan's.
+    #[arg(long)]
+    stall_seconds: Option<u32>,
     /// The mainstay to run; else MAINSTAY_BIN, target/release or target/debug.
     #[arg(long)]
     mainstay: Option<PathBuf>,
@@ -216,6 +245,12 @@ fn main() -> anyhow::Result<()> {
             let FloodReport { sent, refused, .. } = report;
             println!("{sent} sent, {refused} refused, {:.0} a second", report.rate());
             Ok(())
+        }
+        Command::Certificates { folder } => Ok(Pki::ensure(&folder).map(drop)?),
+        Command::Apiserver { folder } => Ok(apiserver::serve(&folder)?),
+        Command::Draw { lab, mainstay, file } => {
+            let svg = scenario::drawn(&lab, mainstay)?;
+            fs::write(&file, svg).with_context(|| file.display().to_string())
         }
         Command::Measure(options) => measure(&options),
     }
@@ -351,10 +386,15 @@ fn plan(options: &Measure) -> anyhow::Result<Plan> {
     if jobs.is_empty() {
         bail!("nothing to measure");
     }
+    let spans = options.plan.spans();
     Ok(Plan {
         jobs,
-        hog_seconds: options.hog_seconds.unwrap_or(options.plan.hog_seconds()),
-        flood_seconds: options.flood_seconds.unwrap_or(options.plan.flood_seconds()),
+        spans: Spans {
+            hog: options.hog_seconds.unwrap_or(spans.hog),
+            flood: options.flood_seconds.unwrap_or(spans.flood),
+            flap: options.flap_seconds.unwrap_or(spans.flap),
+            stall: options.stall_seconds.unwrap_or(spans.stall),
+        },
         daemons: match options.daemon {
             Which::Mainstay => vec![Kind::Mainstay],
             Which::Keepalived => vec![Kind::Keepalived],

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::report::{Column, JobReport, Machine, Report, Row};
-use crate::scenario::{Reading, Run, Scenario, Setup, Way};
+use crate::scenario::{Reading, Run, Scenario, Setup, Spans, Way};
 use crate::{Bench, Daemon, Interval, Kind, Lab, LabError, RrLoop, Stamp};
 
 pub use self::preset::Preset;
@@ -33,10 +33,8 @@ pub struct Job {
 pub struct Plan {
     /// What is run.
     pub jobs: Vec<Job>,
-    /// How long CPU hogs run.
-    pub hog_seconds: u32,
-    /// How long a flood lasts.
-    pub flood_seconds: u32,
+    /// How long things last.
+    pub spans: Spans,
     /// The daemons that are measured, one after the other in each job.
     pub daemons: Vec<Kind>,
     /// The mainstay to run; `None` lets `lab.sh` find it.
@@ -107,6 +105,7 @@ impl Plan {
             virtual_mac: job.setup.virtual_mac,
             routers: job.scenario.virtual_routers(),
             links: job.scenario.shape().links,
+            checked: job.scenario.checked(job.interval),
             ..Daemon::new(kind, job.interval)
         };
         let mut column = Column::default();
@@ -141,8 +140,7 @@ impl Plan {
         let (mut done, mut retries) = (0, 0);
         while done < job.runs && retries <= RETRIES * job.runs {
             progress(done + 1);
-            let Self { hog_seconds, flood_seconds, .. } = *self;
-            let result = measure(&bench, Run { number: done, hog_seconds, flood_seconds });
+            let result = measure(&bench, Run { number: done, spans: self.spans });
             bench.recover()?;
             match result {
                 Ok(readings) => {

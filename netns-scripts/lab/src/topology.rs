@@ -3,11 +3,22 @@
 use std::env;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use nix::sys::signal::Signal;
 
-use crate::{Daemon, Family, LabError, Node, Part, Pids, Port, Stamp};
+use crate::{Daemon, Family, LabError, Node, Part, Pids, Pki, Port, Stamp};
+
+/// What a command printed, and its exit code.
+#[derive(Clone, Debug)]
+pub struct Said {
+    /// The exit code; `None` if a signal ended it.
+    pub code: Option<i32>,
+    /// Its standard output.
+    pub stdout: String,
+    /// Its standard error.
+    pub stderr: String,
+}
 
 /// A lab of routers, a client and a bridge. Torn down when dropped, if it was made here.
 #[derive(Debug)]
@@ -86,8 +97,35 @@ impl Lab {
     /// Where a router's files are: `run` and `state` (mainstay's directories), `log`,
     /// `mainstay.toml`, `keepalived.conf` or `vrrpd.conf`; for FRR also the sockets of vtysh.
     pub fn directory(&self, node: Node) -> PathBuf {
+        self.run_directory().join(node.to_string())
+    }
+
+    fn run_directory(&self) -> PathBuf {
         let base = env::var_os("LAB_RUN_DIR").unwrap_or_else(|| "/run/mainstay-lab".into());
-        Path::new(&base).join(&self.name).join(node.to_string())
+        Path::new(&base).join(&self.name)
+    }
+
+    /// The certificates of the lab's apiservers, made when they are first asked for.
+    ///
+    /// # Errors
+    /// If they cannot be made.
+    pub fn pki(&self) -> Result<Pki, LabError> {
+        Pki::ensure(&self.run_directory().join("pki"))
+    }
+
+    /// Runs `mainstay` with these arguments for the daemon that was started on `node`.
+    ///
+    /// # Errors
+    /// If it cannot be run at all.
+    pub fn mainstay(&self, node: Node, arguments: &[&str]) -> Result<Said, LabError> {
+        let node = node.to_string();
+        let output = self.output(&[&["mainstay", &node], arguments].concat())?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ok(Said {
+            code: output.status.code(),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+        })
     }
 
     /// Starts the daemon on some routers and waits until its processes are there.
@@ -95,11 +133,23 @@ impl Lab {
     /// # Errors
     /// If one does not start; the text ends with its log.
     pub fn start(&self, nodes: &[Node], daemon: &Daemon) -> Result<(), LabError> {
+        self.with_options("start", nodes, daemon)
+    }
+
+    /// Gives a daemon that runs the configuration of `daemon`, and has it put in force.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn configure(&self, nodes: &[Node], daemon: &Daemon) -> Result<(), LabError> {
+        self.with_options("configure", nodes, daemon)
+    }
+
+    fn with_options(&self, verb: &str, nodes: &[Node], daemon: &Daemon) -> Result<(), LabError> {
         let options = daemon.options();
         let options: Vec<&str> = options.iter().map(String::as_str).collect();
         for node in nodes {
             let node = node.to_string();
-            self.run(&[&["start", &node], &options[..]].concat())?;
+            self.run(&[&[verb, &node], &options[..]].concat())?;
         }
         Ok(())
     }
@@ -248,8 +298,8 @@ impl Lab {
         self.run(&[&["exec", &member.to_string()], command].concat())
     }
 
-    fn run(&self, arguments: &[&str]) -> Result<String, LabError> {
-        let output = Command::new(&self.script)
+    fn output(&self, arguments: &[&str]) -> Result<Output, LabError> {
+        Command::new(&self.script)
             .args(["--lab", &self.name])
             .args(arguments)
             .stdin(Stdio::null())
@@ -257,7 +307,11 @@ impl Lab {
             .map_err(|source| LabError::Script {
                 script: self.script.display().to_string(),
                 source,
-            })?;
+            })
+    }
+
+    fn run(&self, arguments: &[&str]) -> Result<String, LabError> {
+        let output = self.output(arguments)?;
         if output.status.success() {
             Ok(String::from_utf8_lossy(&output.stdout).into_owned())
         } else {

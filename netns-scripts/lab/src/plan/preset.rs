@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 
 use super::Job;
-use crate::scenario::{Scenario, Setup};
+use crate::scenario::{Scenario, Setup, Spans};
 use crate::{Family, Interval};
 
 const SECOND: Interval = Interval::from_millis(1000);
@@ -18,7 +18,7 @@ const V6_MAC: Setup = Setup { family: Family::Ipv6, virtual_mac: true };
 /// A ready-made list of jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Preset {
-    /// Ten runs of nearly everything: about 40 minutes for both daemons.
+    /// Ten runs of nearly everything: about 80 minutes for both daemons.
     Full,
     /// The failovers of IPv4, ten runs of what is fast, fewer of what is slow: about six minutes.
     Demo,
@@ -62,6 +62,28 @@ impl Preset {
             (Scenario::FastFlood, V4, TENTH, [9, 0, 2]),
             (Scenario::FastFlood, V6, TENTH, [9, 0, 1]),
             (Scenario::Scale, V4, TENTH, [10, 0, 0]),
+            (Scenario::ApiserverKilled, V4, SECOND, [10, 3, 1]),
+            (Scenario::ApiserverKilled, V4, TENTH, [10, 3, 0]),
+            (Scenario::ApiserverKilled, V4, HUNDREDTH, [10, 3, 1]),
+            (Scenario::ApiserverKilled, V6, SECOND, [5, 0, 0]),
+            (Scenario::KubeadmKilled, V4, SECOND, [2, 0, 0]),
+            (Scenario::ApiserverHung, V4, SECOND, [10, 1, 1]),
+            (Scenario::ApiserverFailing, V4, SECOND, [10, 1, 1]),
+            (Scenario::AllKilled, V4, SECOND, [6, 1, 1]),
+            (Scenario::KilledApart, V4, SECOND, [3, 0, 0]),
+            (Scenario::Flapping, V4, SECOND, [1, 1, 1]),
+            (Scenario::Overload, V4, SECOND, [3, 0, 0]),
+            (Scenario::Returning, V4, SECOND, [3, 0, 0]),
+            (Scenario::Hung, V4, HUNDREDTH, [3, 0, 1]),
+            (Scenario::Drain, V4, SECOND, [10, 3, 1]),
+            (Scenario::Drain, V6, SECOND, [5, 0, 0]),
+            (Scenario::Drain, V4_MAC, SECOND, [5, 0, 0]),
+            (Scenario::Stop, V4, SECOND, [10, 3, 1]),
+            (Scenario::Stop, V4, HUNDREDTH, [10, 3, 0]),
+            (Scenario::PriorityChange, V4, SECOND, [10, 1, 1]),
+            (Scenario::DaemonStalled, V4, SECOND, [6, 0, 0]),
+            (Scenario::NodeStalled, V4, SECOND, [6, 1, 1]),
+            (Scenario::BackupStalled, V4, SECOND, [6, 0, 0]),
         ];
         let column = self as usize;
         let job = |(scenario, setup, interval, runs): (Scenario, Setup, Interval, [u32; 3])| {
@@ -71,20 +93,12 @@ impl Preset {
         table.into_iter().filter_map(job).collect()
     }
 
-    /// For how long the hogs run, in seconds.
-    pub const fn hog_seconds(self) -> u32 {
+    /// How long things last.
+    pub const fn spans(self) -> Spans {
         match self {
-            Self::Full => 60,
-            Self::Demo => 15,
-            Self::Quick => 5,
-        }
-    }
-
-    /// How long a flood lasts, in seconds.
-    pub const fn flood_seconds(self) -> u32 {
-        match self {
-            Self::Full | Self::Demo => 10,
-            Self::Quick => 5,
+            Self::Full => Spans { hog: 60, flood: 10, flap: 300, stall: 60 },
+            Self::Demo => Spans { hog: 15, flood: 10, flap: 20, stall: 5 },
+            Self::Quick => Spans { hog: 5, flood: 5, flap: 10, stall: 5 },
         }
     }
 }
@@ -101,7 +115,7 @@ mod tests {
         };
         for section in Section::ALL {
             assert!(has(Preset::Full, section) && has(Preset::Quick, section), "{section}");
-            let in_demo = [Section::Failover, Section::Jitter].contains(&section);
+            let in_demo = ![Section::Cost, Section::Flood].contains(&section);
             assert_eq!(has(Preset::Demo, section), in_demo, "{section}");
         }
     }

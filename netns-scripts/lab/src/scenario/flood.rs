@@ -66,7 +66,7 @@ pub(super) fn flood(bench: &Bench, run: Run, rate: u32) -> Result<Vec<Reading>, 
         Some(&kind) => vec![kind],
         None => Malformed::ALL.to_vec(),
     };
-    let mut span = Duration::from_secs(run.flood_seconds.into());
+    let mut span = Duration::from_secs(run.spans.flood.into());
     if kinds.len() == 1 && rate < FAST {
         span /= 2;
     }

@@ -15,7 +15,7 @@ static BEYOND_LOOP: Metric =
 /// A bare loop of the same period runs beside it, to tell the daemon from the machine.
 pub(super) fn hogs(bench: &Bench, run: Run) -> Result<Vec<Reading>, LabError> {
     bench.converge()?;
-    let span = Duration::from_secs(run.hog_seconds.into());
+    let span = Duration::from_secs(run.spans.hog.into());
     let bare = RrLoop::start(bench.daemon().interval.duration(), 2 * span);
     let hogs = Hogs::two_per_core(span + Duration::from_secs(1))?;
     let start = Stamp::now();

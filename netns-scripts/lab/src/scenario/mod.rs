@@ -1,20 +1,28 @@
 //! What is measured. Each begins and ends with a lab that is whole.
 
+mod client;
 mod cost;
 mod death;
+mod drawn;
 mod flood;
+mod handover;
 mod hogs;
+mod hung;
 mod killed;
 mod partition;
+mod sick;
+mod stall;
+mod together;
 mod undisturbed;
 mod vip;
 
 use std::fmt;
 
+pub use self::drawn::drawn;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::{Bench, Daemon, Family, Lab, LabError};
+use crate::{Bench, Checked, Daemon, Family, Interval, Lab, LabError};
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
@@ -52,6 +60,38 @@ pub enum Scenario {
     SlowFlood,
     /// 80,000 malformed adverts a second.
     FastFlood,
+    /// The Active's apiserver is killed.
+    ApiserverKilled,
+    /// The same, keepalived set up as kubeadm's documentation has it.
+    KubeadmKilled,
+    /// The Active's apiserver accepts connections and answers nothing.
+    ApiserverHung,
+    /// The Active's apiserver answers HTTP 500.
+    ApiserverFailing,
+    /// All apiservers are killed at a time, and recover.
+    AllKilled,
+    /// The holder's apiserver is killed, 5 s later that of the next holder, and so on.
+    KilledApart,
+    /// One apiserver dies and comes back every 2 s.
+    Flapping,
+    /// All apiservers are too slow.
+    Overload,
+    /// The best router comes back.
+    Returning,
+    /// Apiservers, disks, journal and name resolution hang.
+    Hung,
+    /// The Active is drained.
+    Drain,
+    /// The Active's daemon is stopped.
+    Stop,
+    /// The Active's configured priority is lowered.
+    PriorityChange,
+    /// The Active's daemon, but not its VRRP process, stands still for a while.
+    DaemonStalled,
+    /// All processes of the Active's node stand still for a while.
+    NodeStalled,
+    /// All processes of the best Backup's node stand still for a while.
+    BackupStalled,
 }
 
 /// The parts of the report.
@@ -66,6 +106,10 @@ pub enum Section {
     Jitter,
     /// Malformed adverts.
     Flood,
+    /// Apiservers die, hang, fail and recover.
+    Health,
+    /// The VIP is given away, or a router stands still for a while.
+    Handover,
 }
 
 /// Of which kind the virtual routers are.
@@ -98,10 +142,21 @@ pub struct Shape {
 pub struct Run {
     /// Counts from 0.
     pub number: u32,
-    /// How long the hogs run, in seconds.
-    pub hog_seconds: u32,
-    /// How long a flood lasts, in seconds.
-    pub flood_seconds: u32,
+    /// How long things last.
+    pub spans: Spans,
+}
+
+/// How long things last, in seconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Spans {
+    /// CPU hogs.
+    pub hog: u32,
+    /// A flood.
+    pub flood: u32,
+    /// An apiserver that flaps.
+    pub flap: u32,
+    /// A process that stands still, at most.
+    pub stall: u32,
 }
 
 /// What a scenario gives.
@@ -135,6 +190,22 @@ impl fmt::Display for Scenario {
             Self::Hogs => "two CPU hogs per core",
             Self::SlowFlood => "50 malformed adverts a second",
             Self::FastFlood => "80,000 malformed adverts a second",
+            Self::ApiserverKilled => "apiserver killed",
+            Self::KubeadmKilled => "apiserver killed, kubeadm's keepalived setup",
+            Self::ApiserverHung => "apiserver hangs",
+            Self::ApiserverFailing => "apiserver answers 500",
+            Self::AllKilled => "all apiservers killed at a time",
+            Self::KilledApart => "apiservers killed 5 s apart",
+            Self::Flapping => "one apiserver flaps each 2 s",
+            Self::Overload => "all apiservers too slow",
+            Self::Returning => "the best router returns",
+            Self::Hung => "apiservers, disk, journal and names hang",
+            Self::Drain => "drain",
+            Self::Stop => "orderly stop",
+            Self::PriorityChange => "lower priority by reload",
+            Self::DaemonStalled => "daemon stalled",
+            Self::NodeStalled => "all processes stalled",
+            Self::BackupStalled => "Backup stalled",
         })
     }
 }
@@ -146,13 +217,16 @@ impl fmt::Display for Section {
             Self::Cost => "cost",
             Self::Jitter => "jitter",
             Self::Flood => "flood",
+            Self::Health => "health",
+            Self::Handover => "handover",
         })
     }
 }
 
 impl Section {
     /// All of them, in the order of the report.
-    pub const ALL: [Self; 4] = [Self::Failover, Self::Cost, Self::Jitter, Self::Flood];
+    pub const ALL: [Self; 6] =
+        [Self::Failover, Self::Health, Self::Handover, Self::Cost, Self::Jitter, Self::Flood];
 }
 
 impl Scenario {
@@ -172,13 +246,31 @@ impl Scenario {
             Self::Cost | Self::ManyCost | Self::Scale => Section::Cost,
             Self::Hogs => Section::Jitter,
             Self::SlowFlood | Self::FastFlood => Section::Flood,
+            Self::ApiserverKilled
+            | Self::KubeadmKilled
+            | Self::ApiserverHung
+            | Self::ApiserverFailing
+            | Self::AllKilled
+            | Self::KilledApart
+            | Self::Flapping
+            | Self::Overload
+            | Self::Returning
+            | Self::Hung => Section::Health,
+            Self::Drain
+            | Self::Stop
+            | Self::PriorityChange
+            | Self::DaemonStalled
+            | Self::NodeStalled
+            | Self::BackupStalled => Section::Handover,
         }
     }
 
     /// The lab it needs.
     pub const fn shape(self) -> Shape {
         match self.section() {
-            Section::Failover | Section::Jitter => Shape { routers: 3, links: 1 },
+            Section::Failover | Section::Jitter | Section::Health | Section::Handover => {
+                Shape { routers: 3, links: 1 }
+            }
             // What is sent goes to few, so that the machine is measured less than the daemon.
             Section::Cost if matches!(self, Self::Scale) => Shape { routers: 2, links: 16 },
             Section::Cost | Section::Flood => Shape { routers: 2, links: 1 },
@@ -190,6 +282,20 @@ impl Scenario {
         match self {
             Self::ManyCost | Self::Scale => 255,
             _ => 1,
+        }
+    }
+
+    /// How the daemons follow the apiservers, at this interval. keepalived's own scripts run each
+    /// second at most.
+    pub fn checked(self, interval: Interval) -> Checked {
+        const SECOND: Interval = Interval::from_millis(1000);
+        match self.section() {
+            _ if self == Self::KubeadmKilled => Checked::Kubeadm,
+            Section::Health | Section::Handover if interval < SECOND => {
+                Checked::Each(Interval::from_millis(100))
+            }
+            Section::Health | Section::Handover => Checked::Each(SECOND),
+            Section::Failover | Section::Cost | Section::Jitter | Section::Flood => Checked::No,
         }
     }
 
@@ -208,6 +314,21 @@ impl Scenario {
             Self::Hogs => Way::Watched(hogs::hogs),
             Self::SlowFlood => Way::Watched(|bench, run| flood::flood(bench, run, 50)),
             Self::FastFlood => Way::Watched(|bench, run| flood::flood(bench, run, 80_000)),
+            Self::ApiserverKilled | Self::KubeadmKilled => Way::Watched(sick::killed),
+            Self::ApiserverHung => Way::Watched(sick::hung),
+            Self::ApiserverFailing => Way::Watched(sick::failing),
+            Self::AllKilled => Way::Watched(together::all_fail),
+            Self::KilledApart => Way::Watched(together::killed_apart),
+            Self::Flapping => Way::Watched(together::flapping),
+            Self::Overload => Way::Watched(together::overload),
+            Self::Returning => Way::Watched(together::returning),
+            Self::Hung => Way::Calm(hung::hung),
+            Self::Drain => Way::Watched(handover::drain),
+            Self::Stop => Way::Watched(handover::stop),
+            Self::PriorityChange => Way::Watched(handover::priority),
+            Self::DaemonStalled => Way::Watched(stall::daemon),
+            Self::NodeStalled => Way::Watched(stall::tree),
+            Self::BackupStalled => Way::Watched(stall::backup),
             Self::Cost | Self::ManyCost => Way::Calm(cost::in_peace),
             Self::Scale => Way::Calm(cost::at_scale),
         }
