@@ -12,10 +12,15 @@ use rtnetlink::Handle;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
+use super::clock;
 use super::netlink::{Netlink, exact_removal, removal};
+use super::tcp::{Local, Tcp};
 
 /// How long one answer of the kernel is waited for.
 const TIMEOUT: Duration = Duration::from_millis(500);
+/// How long a removal waits at most for its clients' connections to be ended, and how long what came
+/// about meanwhile is ended after it.
+const CONNECTIONS_TIME: Duration = Duration::from_millis(20);
 /// An address can be on an interface once for each prefix length.
 const MAX_TWINS: usize = 33;
 
@@ -76,8 +81,11 @@ impl Fence {
     /// Removes the addresses, all at a time, whatever prefix length they have. One that is not on
     /// its interface, which may have been renamed or have given it to a macvlan above, is removed
     /// from all others where mainstay installed it (before Linux 5.18 nobody knows: name the
-    /// macvlan as an interface). The outcomes are in the order of `addresses`.
+    /// macvlan as an interface). Their clients' connections are reset where the kernel can do that.
+    /// The outcomes are in the order of `addresses`.
     pub async fn remove(&self, addresses: &[Fenced]) -> Vec<FenceOutcome> {
+        // Where it cannot be had, the VRRP process has said so.
+        let mut tcp = Tcp::open().ok();
         let mut outcomes: Vec<_> = addresses.iter().map(|_| FenceOutcome::Absent).collect();
         let indices: Vec<_> =
             addresses.iter().map(|fenced| if_nametoindex(fenced.interface.as_str()).ok()).collect();
@@ -87,17 +95,25 @@ impl Fence {
                 let ifindex = index.filter(|_| !fenced.only_ours)?;
                 Some(Target { i, request: removal(ifindex, fenced.address, 128) })
             });
-        self.remove_targets(named, &mut outcomes).await;
+        self.remove_targets(named.collect(), addresses, tcp.as_mut(), &mut outcomes).await;
         let others = others(addresses, &indices, &outcomes);
-        self.remove_targets(others, &mut outcomes).await;
+        self.remove_targets(others, addresses, tcp.as_mut(), &mut outcomes).await;
         outcomes
     }
 
     async fn remove_targets(
         &self,
-        targets: impl IntoIterator<Item = Target>,
+        targets: Vec<Target>,
+        addresses: &[Fenced],
+        mut tcp: Option<&mut Tcp>,
         outcomes: &mut [FenceOutcome],
     ) {
+        let local = |target: &Target| Local {
+            address: addresses[target.i].address,
+            ifindex: target.request.header.index,
+        };
+        let locals: Vec<Local> = targets.iter().map(local).collect();
+        end_connections(tcp.as_deref_mut(), &locals);
         let mut tasks = JoinSet::new();
         for Target { i, request } in targets {
             let handle = self.handle.clone();
@@ -112,6 +128,14 @@ impl Fence {
                 outcomes[i] = outcome;
             }
         }
+        end_connections(tcp, &locals);
+    }
+}
+
+fn end_connections(tcp: Option<&mut Tcp>, locals: &[Local]) {
+    if let (Some(tcp), false) = (tcp, locals.is_empty()) {
+        // Of no consequence for the addresses, which have to go.
+        let _ = tcp.end(locals, clock::now() + CONNECTIONS_TIME);
     }
 }
 

@@ -25,6 +25,7 @@ pub mod receive;
 pub mod rt;
 pub mod socket;
 pub mod source;
+pub mod tcp;
 mod transmit;
 
 pub use self::process::{RunError, run};

@@ -16,8 +16,8 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How long the address stays after leaving Active, unless the successor is heard first.
 const LINGER: Duration = Duration::from_millis(10);
-/// The same when drained.
-const LINGER_DRAINED: Duration = Duration::from_millis(50);
+/// The same when drained: the longest that it ever stays.
+pub const LONGEST_LINGER: Duration = Duration::from_millis(50);
 /// The least time between two announcements against another host's, and how soon after its last
 /// word one more follows.
 const REASSERT_INTERVAL: Duration = Duration::from_millis(100);
@@ -213,7 +213,7 @@ impl Router {
         suspect: bool,
     ) {
         let installed = matches!(&self.phase, Phase::Active(active) if active.installed);
-        let linger = if self.eligibility == Eligibility::Drained { LINGER_DRAINED } else { LINGER };
+        let linger = if self.eligibility == Eligibility::Drained { LONGEST_LINGER } else { LINGER };
         let lingers = installed && !suspect;
         let backup = Backup {
             heard: Some((heard.source, priority)),

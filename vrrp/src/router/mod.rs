@@ -35,6 +35,7 @@ use serde::{Deserialize, Serialize};
 
 use self::action::Actions;
 pub use self::action::{Action, Announcement, Cause, Report, State, Ticket};
+pub use self::active::LONGEST_LINGER;
 use crate::Priority;
 use crate::config::{OnDegraded, RouterConfig};
 use crate::time::{Centis, Duration, Instant};

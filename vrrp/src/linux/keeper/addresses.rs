@@ -37,6 +37,11 @@ impl AddressTable {
         self.find(ifindex, address).next().is_some()
     }
 
+    /// Every address with the interface that it is on.
+    pub(super) fn places(&self) -> impl Iterator<Item = (u32, IpAddr)> {
+        self.known.keys().map(|&(ifindex, address, _)| (ifindex, address))
+    }
+
     /// Takes an address that is new, or has changed, which leaves it in its place.
     pub(super) fn insert(&mut self, info: AddressInfo) {
         let place = self.next_place;

@@ -1,6 +1,6 @@
 //! Putting a configuration in force.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Keeper;
@@ -15,31 +15,39 @@ use crate::time::Instant;
 /// Virtual routers started between two looks at what the others wish.
 const STARTED_AT_ONCE: usize = 64;
 
-/// What a virtual router keeps that is stopped and started again under another configuration.
-type Verdict = (Eligibility, Option<Instant>);
+/// Whether a virtual router is eligible, and until when that counts. One that is stopped and started
+/// again under another configuration keeps it.
+pub(super) type Verdict = (Eligibility, Option<Instant>);
 
 impl Keeper {
-    /// Puts a configuration in force: only what differs is touched.
-    pub(super) fn commit(&mut self, specs: Vec<RouterSpec>) {
+    /// Puts a configuration in force: only what differs is touched. `verdicts` are those that came
+    /// with it, by name: a virtual router starts with its own.
+    pub(super) fn commit(&mut self, specs: Vec<RouterSpec>, verdicts: &BTreeMap<String, Verdict>) {
         let mut unnamed: BTreeSet<SlotId> = self.roster.current().map(|(id, _)| id).collect();
         let mut changed = Vec::new();
         let mut added = Vec::new();
         for spec in specs {
+            let verdict = verdicts.get(&spec.name).copied();
             match self.same_virtual_router(&spec) {
                 Some((_, member)) if restarts(&member.spec, &spec) => {
-                    added.push((spec, Some((member.eligibility, member.eligible_until))));
+                    let former = (member.eligibility, member.eligible_until);
+                    added.push((spec, Some(verdict.unwrap_or(former))));
                 }
                 Some((id, _)) => {
                     unnamed.remove(&id);
-                    changed.push((id, spec));
+                    changed.push((id, spec, verdict));
                 }
-                None => added.push((spec, None)),
+                None => added.push((spec, verdict)),
             }
         }
         for id in unnamed {
             self.remove_member(id);
         }
-        for (id, spec) in changed {
+        for (id, spec, verdict) in changed {
+            // First, or a new priority would be advertised that the verdict then takes back.
+            if let Some((eligibility, until)) = verdict {
+                self.set_eligibility(id, eligibility, until);
+            }
             self.change_member(id, spec);
         }
         self.add_members(added);

@@ -9,6 +9,7 @@ mod announcements;
 mod arrivals;
 mod claims;
 mod commit;
+mod connections;
 mod control;
 mod interfaces;
 mod journal;
@@ -28,13 +29,15 @@ mod wishes;
 mod work;
 
 use core::net::IpAddr;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::event::epoll;
 
 use self::addresses::AddressTable;
 use self::announcements::Announcements;
+use self::commit::Verdict;
+use self::connections::Connections;
 use self::control::Control;
 use self::journal::Journal;
 use self::links::Links;
@@ -88,6 +91,7 @@ pub(super) struct Keeper {
     timer: Timer,
     signals: nix::sys::signalfd::SignalFd,
     netlink: Netlink,
+    connections: Connections,
     monitor: Monitor,
     control: Control,
     orders: Orders,
@@ -105,6 +109,8 @@ pub(super) struct Keeper {
     suspects: BTreeSet<SlotId>,
     /// The virtual routers received since the last commit.
     staged: Vec<RouterSpec>,
+    /// The verdicts received for them, by name.
+    staged_verdicts: BTreeMap<String, Verdict>,
     revision: Option<u64>,
     /// What the daemon waits for.
     settling: Option<Settling>,
@@ -145,6 +151,7 @@ impl Keeper {
             timer,
             signals,
             netlink: Netlink::open()?,
+            connections: Connections::open(),
             monitor,
             control: Control::new(listener),
             orders: Orders::new(orders, effects),
@@ -159,6 +166,7 @@ impl Keeper {
             unjudged: Unjudged::default(),
             suspects: BTreeSet::new(),
             staged: Vec::new(),
+            staged_verdicts: BTreeMap::new(),
             revision: None,
             settling: None,
             resync_due: false,
@@ -174,6 +182,7 @@ impl Keeper {
     /// Takes what the process has to do without, for its status.
     pub(super) fn warn(&mut self, warnings: Vec<String>) {
         self.process.warnings = warnings;
+        self.process.warnings.extend(self.connections.problem());
     }
 
     /// Runs until a shutdown is complete.

@@ -4,6 +4,7 @@ use core::net::IpAddr;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Keeper;
+use super::connections::leaving;
 use super::member::Member;
 use crate::Family;
 use crate::linux::messages::SlotId;
@@ -68,7 +69,10 @@ impl Keeper {
         if unwanted.is_empty() {
             return removal;
         }
+        let leaving = leaving(&self.addresses, &unwanted);
+        self.end_connections(&leaving);
         let outcomes = self.netlink.remove_many(&unwanted);
+        self.end_late_connections(&leaving);
         for (place, outcome) in unwanted.into_iter().zip(outcomes) {
             match outcome {
                 Ok(Removed::Deleted) => {

@@ -30,6 +30,7 @@ impl Keeper {
         if let Some(connection) = self.control.accept() {
             // What the one before did not commit is void.
             self.staged.clear();
+            self.staged_verdicts.clear();
             self.settling = None;
             let token = epoll::EventData::new_u64(TOKEN_CONNECTION);
             epoll::add(&self.epoll, connection, token, epoll::EventFlags::IN)?;
@@ -81,8 +82,9 @@ impl Keeper {
             Request::Router(spec) => self.staged.push(spec),
             Request::Commit { revision } => {
                 let specs = std::mem::take(&mut self.staged);
+                let verdicts = std::mem::take(&mut self.staged_verdicts);
                 if self.exit_by.is_none() {
-                    self.commit(specs);
+                    self.commit(specs, &verdicts);
                     self.revision = Some(revision);
                 }
                 self.control.committed = true;
@@ -92,6 +94,9 @@ impl Keeper {
                 let expires = ttl_ms.map(|ttl| clock::now() + Duration::from_millis(ttl));
                 if let Some(id) = self.roster.named(&router) {
                     self.set_eligibility(id, eligibility, expires);
+                }
+                if !self.staged.is_empty() && self.staged_verdicts.len() < usize::from(MAX_SLOTS) {
+                    self.staged_verdicts.insert(router, (eligibility, expires));
                 }
             }
             Request::Ping { seq } => self.orders.send(Order::Ping(seq)),
