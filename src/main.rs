@@ -9,6 +9,7 @@ mod events;
 mod exit;
 mod fence;
 mod host;
+mod metrics;
 mod runtime_dir;
 mod status;
 mod timestamp;

@@ -8,10 +8,13 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use vrrp::config::Transport;
-use vrrp::proto::{LastTransition, RouterSpec, RouterStatus};
+use vrrp::conflict::ConflictKind;
+use vrrp::proto::{
+    ConflictStatus, Histogram, LastTransition, RouterSpec, RouterStatus, TransitionCount,
+};
 use vrrp::router::{Cause, State};
 use vrrp::wire::ChecksumForm;
-use vrrp::{Family, wire};
+use vrrp::{Family, Mac, wire};
 
 use crate::timestamp::Timestamp;
 
@@ -59,6 +62,12 @@ pub struct VrrpStatus {
     pub attached: bool,
     /// How often this daemon has started it again after it died.
     pub restarts: u64,
+    /// How many of its events were lost because nobody fetched them.
+    #[serde(default)]
+    pub events_lost: u64,
+    /// How late the timers fired that its advertisements depend on.
+    #[serde(default)]
+    pub timer_lateness: Histogram,
     /// What is wrong with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
@@ -111,9 +120,45 @@ pub struct VirtualRouterStatus {
     pub adverts_received: u64,
     /// When it last changed state, and why.
     pub last_transition: Option<TransitionStatus>,
+    /// How often it changed state since the VRRP process started, by the state it came to and the
+    /// cause.
+    #[serde(default)]
+    pub transitions: Vec<TransitionCount>,
+    /// How often addresses were put back that somebody had removed.
+    #[serde(default)]
+    pub repairs: u64,
+    /// Milliseconds since the kernel last acknowledged the addresses or the renewal of their lease;
+    /// absent while they are not on this node, or have no lease.
+    #[serde(default)]
+    pub lease_age_ms: Option<u64>,
+    /// Routers and hosts that were in its way within the last minute.
+    #[serde(default)]
+    pub conflicts: Vec<Conflict>,
+    /// How often each kind of conflict was seen since the VRRP process started.
+    #[serde(default)]
+    pub conflict_counts: BTreeMap<ConflictKind, u64>,
     /// Why it does not do its work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+}
+
+/// Another router or host that is in the way of a virtual router.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conflict {
+    /// In which way.
+    pub kind: ConflictKind,
+    /// The other router; of `foreign_arp` the virtual address.
+    pub source: IpAddr,
+    /// The Ethernet address that its packets come from, if that is known.
+    pub mac: Option<Mac>,
+    /// What is wrong, in words.
+    pub detail: String,
+    /// When it was first seen.
+    pub since: Timestamp,
+    /// When it was last seen.
+    pub last: Timestamp,
+    /// How often it was seen.
+    pub count: u64,
 }
 
 /// The last change of state.
@@ -177,6 +222,11 @@ impl VirtualRouterStatus {
             adverts_sent: status.adverts_sent,
             adverts_received: status.adverts_received,
             last_transition: status.last_transition.map(TransitionStatus::from),
+            transitions: status.transitions.clone(),
+            repairs: status.repairs,
+            lease_age_ms: status.lease_age_ms,
+            conflicts: status.conflicts.iter().map(Conflict::from).collect(),
+            conflict_counts: status.conflict_counts.clone(),
             problem,
             ..Self::absent(spec, "")
         }
@@ -211,6 +261,11 @@ impl VirtualRouterStatus {
             adverts_sent: 0,
             adverts_received: 0,
             last_transition: None,
+            transitions: Vec::new(),
+            repairs: 0,
+            lease_age_ms: None,
+            conflicts: Vec::new(),
+            conflict_counts: BTreeMap::new(),
             problem: Some(problem.to_owned()),
         }
     }
@@ -218,6 +273,20 @@ impl VirtualRouterStatus {
     /// A virtual router of a VRRP process that does not tell this daemon what it does.
     pub fn unknown(spec: &RouterSpec, problem: &str) -> Self {
         Self { state: None, installed: None, ..Self::absent(spec, problem) }
+    }
+}
+
+impl From<&ConflictStatus> for Conflict {
+    fn from(status: &ConflictStatus) -> Self {
+        Self {
+            kind: status.kind,
+            source: status.source,
+            mac: status.mac,
+            detail: status.detail.clone(),
+            since: Timestamp::from_unix_nanos(status.since.unix_nanos),
+            last: Timestamp::from_unix_nanos(status.last.unix_nanos),
+            count: status.count,
+        }
     }
 }
 
@@ -242,8 +311,7 @@ pub fn virtual_mac(spec: &RouterSpec) -> Option<String> {
 
 /// The cause's name for programs: as the messages to the VRRP process have it.
 pub fn cause_code(cause: Cause) -> String {
-    let value = serde_json::to_value(cause).unwrap_or_default();
-    value.get("cause").and_then(|code| code.as_str()).unwrap_or_default().to_owned()
+    cause.code().to_owned()
 }
 
 fn millis(interval: vrrp::time::Centis) -> u64 {

@@ -147,7 +147,7 @@ fn after_a_partition_a_loser_that_yields_unheard_still_has_the_winner_announce()
         net.arp(Port::Node(M2), healed, |arp| arp.sender.is_unspecified() && arp.target == VIP);
     net.announced(M1, asked);
     assert_eq!(served(M1), Some(M1));
-    let rivals = net.events(M1).into_iter().filter(|event| event["code"] == "rival");
+    let rivals = net.events(M1).into_iter().filter(|event| event["detail"]["conflict"] == "rival");
     assert_eq!(rivals.count(), 0, "m1 heard an advert of m2: the test shows nothing");
     probe.stop().unwrap();
 }
@@ -164,7 +164,7 @@ fn after_a_partition_a_loser_that_is_heard_first_is_answered_and_announced_again
     // Its adverts alone have to do.
     drop_frames(&net, "m2", "m1", "ether type arp");
     let healed = net.lab().heal().unwrap();
-    net.event(M1, "rival");
+    net.conflict(M1, "rival");
     net.announced(M1, healed);
     net.owners(&[M1, M2]);
     let opened = Stamp::now();
@@ -181,7 +181,7 @@ fn an_active_that_is_not_heard_is_doubled_says_so_and_wins_when_it_is_heard_agai
     let Some(net) = Net::settled(2, &mainstay()) else { return };
     net.lab().mute(M1).unwrap();
     net.owners(&[M1, M2]);
-    let rival = net.event(M1, "rival");
+    let rival = net.conflict(M1, "rival");
     assert_eq!(rival["detail"]["source"], "10.51.0.12");
     assert_eq!(net.router(M1)["state"], "Active");
     let healed = net.lab().heal().unwrap();

@@ -66,7 +66,7 @@ fn a_reload_changes_addresses_priority_and_interval_of_an_active_in_place() {
     });
     until(&net, "10.51.0.102", true);
     // Each side has its own list for a while: RFC 9568, 7.1, no reason to discard.
-    net.event(M2, "address_mismatch");
+    net.conflict(M2, "other_addresses");
     assert_eq!(net.router(M2)["state"], "Backup");
 
     let changed = Stamp::now();

@@ -7,7 +7,7 @@ use vrrp::wire::ChecksumForm;
 
 use super::output::{Colour, Style};
 use crate::events::list;
-use crate::status::{Status, VirtualRouterStatus, VrrpStatus};
+use crate::status::{Conflict, Status, VirtualRouterStatus, VrrpStatus};
 use crate::timestamp::{Timestamp, span};
 
 /// The text, at the time `now`.
@@ -56,6 +56,9 @@ fn block(router: &VirtualRouterStatus, now: Timestamp, style: Style) -> String {
         "adverts",
         &format!("{adverts_sent} sent, {adverts_received} received, each {interval_ms} ms{form}"),
     );
+    for conflict in &router.conflicts {
+        line("conflict", &style.paint(Colour::Red, &told(conflict, now)));
+    }
     if let Some(problem) = &router.problem {
         line("problem", &style.paint(Colour::Red, problem));
     }
@@ -63,6 +66,15 @@ fn block(router: &VirtualRouterStatus, now: Timestamp, style: Style) -> String {
     let title = style.paint(Colour::Bold, name);
     let ways = ways(router);
     format!("{title}  VRID {vrid}, {family}, on {interface}{ways}\n{text}")
+}
+
+/// Who is in the way, since when, and how.
+fn told(conflict: &Conflict, now: Timestamp) -> String {
+    let Conflict { kind, source, mac, detail, since, count, .. } = conflict;
+    let at = mac.map(|mac| format!(" at {mac}")).unwrap_or_default();
+    let times = if *count == 1 { "once" } else { &format!("{count} times") };
+    let span = span(now.since(*since));
+    format!("{kind}: {source}{at}, {times} in {span}: {detail}")
 }
 
 /// In which ways it is not as most are.
@@ -203,6 +215,33 @@ warning: memory is not locked
         let title = "VRID 51, IPv4, on eno1, unicast to 2 peers, at 00:00:5e:00:01:33\n";
         assert!(text.contains(title), "{text}");
         assert!(text.contains("each 100 ms, checksum with pseudo-header\n"), "{text}");
+    }
+
+    #[test]
+    fn who_is_in_the_way_is_named() {
+        let mut status: Status = serde_json::from_str(STATUS).unwrap();
+        let conflict = |mac: &str, count: u64| {
+            serde_json::from_str(&format!(
+                r#"{{"kind": "one_way", "source": "10.0.0.12", "mac": {mac},
+                    "detail": "it does not hear this node", "since": "2026-01-31T12:00:00.000Z",
+                    "last": "2026-01-31T12:03:11.000Z", "count": {count}}}"#
+            ))
+        };
+        let router = status.virtual_routers.first_mut().unwrap();
+        router.conflicts.push(conflict(r#""02:00:00:00:00:0c""#, 192).unwrap());
+        router.conflicts.push(conflict("null", 1).unwrap());
+        let now = "2026-01-31T12:03:12.000Z".parse().unwrap();
+        let text = render(&status, now, Style::PLAIN);
+        let lines: Vec<&str> = text.lines().filter(|line| line.contains("conflict")).collect();
+        assert_eq!(
+            lines,
+            [
+                "  conflict   a router does not hear this node: 10.0.0.12 at 02:00:00:00:00:0c, 192 \
+                 times in 3m12s: it does not hear this node",
+                "  conflict   a router does not hear this node: 10.0.0.12, once in 3m12s: it does \
+                 not hear this node",
+            ]
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use toml::Spanned;
 use vrrp::config::{RouterConfig, Transport};
 
+use super::api::Api;
 use super::check::Check;
 use super::error::{Fault, Problems, closest};
 use super::model::{Cluster, Config, NodeConfig, VirtualRouter};
@@ -22,6 +23,7 @@ pub(super) struct Parts {
     nodes: Vec<Node>,
     routers: Vec<Spec>,
     checks: Vec<Spanned<Check>>,
+    api: Api,
 }
 
 /// Checks each value by itself. `None` if something is wrong; the problems then say what.
@@ -30,7 +32,8 @@ pub(super) fn check(raw: Raw, problems: &mut Problems) -> Option<Parts> {
     let nodes = raw.node.into_iter().filter_map(|it| Node::new(it, problems)).collect();
     let routers = raw.virtual_router.into_iter().filter_map(|it| Spec::new(it, problems)).collect();
     let checks = raw.check.into_iter().filter_map(|it| Check::new(it, problems)).collect();
-    problems.is_empty().then_some(Parts { cluster: cluster?, nodes, routers, checks })
+    let api = Api::new(raw.api, problems);
+    problems.is_empty().then_some(Parts { cluster: cluster?, nodes, routers, checks, api })
 }
 
 fn cluster(raw: RawCluster, problems: &mut Problems) -> Option<Cluster> {
@@ -47,7 +50,7 @@ pub(super) fn assemble(parts: Parts, file: &str, problems: &mut Problems) -> Opt
     if !problems.is_empty() {
         return None;
     }
-    let Parts { cluster, nodes, routers, checks } = parts;
+    let Parts { cluster, nodes, routers, checks, api } = parts;
     let masters: Vec<&Node> = nodes.iter().filter(|node| node.role == Role::Master).collect();
     let mut of_masters: Vec<Vec<VirtualRouter>> = masters.iter().map(|_| Vec::new()).collect();
     for router in &routers {
@@ -72,12 +75,13 @@ pub(super) fn assemble(parts: Parts, file: &str, problems: &mut Problems) -> Opt
     });
     let nodes = nodes.collect();
     let checks = checks.into_iter().map(Spanned::into_inner).collect();
-    Some(Config { file: file.to_owned(), cluster, nodes, checks })
+    let metrics = api.metrics.map(Spanned::into_inner);
+    Some(Config { file: file.to_owned(), cluster, nodes, checks, metrics })
 }
 
 /// Checks that what is named exists, and that nothing exists twice.
 fn check_names_and_addresses(parts: &Parts, problems: &mut Problems) {
-    let Parts { nodes, routers, checks, .. } = parts;
+    let Parts { nodes, routers, checks, api, .. } = parts;
     node::check_unique(nodes, problems);
     check_unique_names(routers.iter().map(|it| &it.name), "virtual router", problems);
     let checks: Vec<Text> =
@@ -86,6 +90,7 @@ fn check_names_and_addresses(parts: &Parts, problems: &mut Problems) {
     check_unique_addresses(nodes, routers, problems);
     check_interfaces(nodes, routers, problems);
     check_unique_vrids(nodes, routers, problems);
+    api.check_not_virtual(routers, problems);
     for router in routers {
         check_names_of(router, nodes, &checks, problems);
     }

@@ -4,11 +4,12 @@
 //!
 //! 1. `syntax`: TOML, and the sections, keys and types of `raw`;
 //! 2. `support`: what this version cannot do yet;
-//! 3. `value`, by way of `node`, `virtual_router` and `check`: each value by itself;
+//! 3. `value`, by way of `node`, `virtual_router`, `check` and `api`: each value by itself;
 //! 4. `cluster`, `priority` and `transport`: what values mean to each other, and the result, `model`.
 //!
 //! Every problem names its line, the rule and what to do (`error`).
 
+mod api;
 mod check;
 mod cluster;
 mod error;

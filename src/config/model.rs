@@ -1,7 +1,7 @@
 //! The configuration as the daemon uses it: every value checked.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ pub struct Config {
     pub nodes: Vec<NodeConfig>,
     /// The health checks in the order of the file.
     pub checks: Vec<Check>,
+    /// Where each node serves its metrics; `None` nowhere.
+    pub metrics: Option<SocketAddr>,
 }
 
 impl Config {

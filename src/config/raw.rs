@@ -29,6 +29,7 @@ pub(super) struct Raw {
     pub(super) virtual_router: Vec<Section<RawVirtualRouter>>,
     #[serde(default)]
     pub(super) check: Vec<Section<RawCheck>>,
+    pub(super) api: Option<Section<RawApi>>,
 }
 
 /// `[cluster]`
@@ -101,6 +102,14 @@ pub(super) struct RawCheck {
     pub(super) holder_fall: Option<Number>,
     pub(super) timeout_fall: Option<Number>,
     pub(super) hold_down: Option<Text>,
+}
+
+/// `[api]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawApi {
+    pub(super) metrics: Option<Text>,
+    pub(super) metrics_public: Option<Spanned<bool>>,
 }
 
 /// A table of the file and its place. Unlike a bare struct it does not also read from a list.

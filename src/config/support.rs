@@ -7,8 +7,8 @@ use super::error::{Fault, Problems};
 use super::raw::Raw;
 
 /// Sections that later versions read.
-const LATER_SECTIONS: [&str; 7] =
-    ["supervisor", "docker", "etcd", "kubelet", "kube_proxy", "kubernetes", "api"];
+const LATER_SECTIONS: [&str; 6] =
+    ["supervisor", "docker", "etcd", "kubelet", "kube_proxy", "kubernetes"];
 
 /// Takes the sections of later versions out of the file and reports them.
 pub(super) fn refuse_sections(file: &mut DeTable<'_>, problems: &mut Problems) {

@@ -21,6 +21,7 @@ use crate::events::{Entry, Log};
 use crate::exit::Exit;
 use crate::fence::{Fencer, Fencing, Spoken, Vips};
 use crate::host::Host;
+use crate::metrics;
 use crate::status::Status;
 
 /// What the API asks for.
@@ -66,6 +67,7 @@ pub struct Daemon {
     pub(super) shown: String,
     pub(super) signals: Signals,
     commands: mpsc::Receiver<Command>,
+    pub(super) metrics: metrics::Server,
     tick: Interval,
     watchdog: Option<Interval>,
 }
@@ -140,6 +142,7 @@ impl Daemon {
         plan: Plan,
         log: Log,
         commands: mpsc::Receiver<Command>,
+        metrics: metrics::Server,
     ) -> anyhow::Result<Self> {
         let mut tick = interval(heartbeat::INTERVAL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -168,6 +171,7 @@ impl Daemon {
             shown: String::new(),
             signals: Signals::new()?,
             commands,
+            metrics,
             tick,
             watchdog,
         };

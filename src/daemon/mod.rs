@@ -44,7 +44,7 @@ use crate::events::Log;
 use crate::exit::{Exit, Failure};
 use crate::runtime_dir::RuntimeDir;
 use crate::timestamp::Timestamp;
-use crate::{api, cli};
+use crate::{api, cli, metrics};
 
 /// What the daemon is asked to do.
 #[derive(Clone, Debug)]
@@ -92,6 +92,8 @@ async fn serve(options: Options, plan: Plan) -> anyhow::Result<Exit> {
     let api_socket = options.runtime_dir.api_socket();
     let listener = listen(&api_socket)
         .with_context(|| format!("cannot listen on {}", api_socket.display()))?;
+    let mut metrics = metrics::Server::new(commands.clone());
+    metrics.listen(plan.metrics);
     tokio::spawn(api::serve(listener, commands, log.clone()));
     tracing::info!(
         node = %options.node,
@@ -100,7 +102,7 @@ async fn serve(options: Options, plan: Plan) -> anyhow::Result<Exit> {
         "mainstay {} starts",
         cli::VERSION
     );
-    let exit = Daemon::start(options, plan, log, requests).await?.run().await;
+    let exit = Daemon::start(options, plan, log, requests, metrics).await?.run().await;
     remove(&api_socket);
     exit
 }

@@ -1,5 +1,7 @@
 //! What this node is to do, and how one configuration differs from another.
 
+use std::net::SocketAddr;
+
 use vrrp::config::Transport;
 use vrrp::proto::RouterSpec;
 
@@ -13,6 +15,8 @@ pub struct Plan {
     pub role: Role,
     /// Its virtual routers, in the order of the file.
     pub routers: Vec<RouterSpec>,
+    /// Where it serves its metrics; `None` nowhere.
+    pub metrics: Option<SocketAddr>,
 }
 
 impl Plan {
@@ -22,7 +26,8 @@ impl Plan {
     /// If the configuration does not name it.
     pub fn of(config: &Config, node: &NodeName) -> Result<Self, ConfigError> {
         let NodeConfig { role, virtual_routers, .. } = config.for_node(node)?;
-        Ok(Self { role: *role, routers: virtual_routers.iter().map(spec).collect() })
+        let routers = virtual_routers.iter().map(spec).collect();
+        Ok(Self { role: *role, routers, metrics: config.metrics })
     }
 
     /// The shortest advertisement interval.
@@ -41,6 +46,8 @@ impl Plan {
         if self.role != next.role {
             found.push(format!("the role changes from {} to {}", self.role, next.role));
         }
+        let place = |plan: &Self| plan.metrics.map_or("nowhere".to_owned(), |it| it.to_string());
+        found.extend(change("where metrics are served", &place(self), &place(next)));
         for old in &self.routers {
             if !next.routers.iter().any(|new| new.name == old.name) {
                 found.push(format!("{}: removed", old.name));

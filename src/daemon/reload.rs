@@ -112,6 +112,7 @@ impl Daemon {
         // Until the VRRP process confirms, it may have the old addresses, the new, or both.
         self.record.retiring = self.vips();
         self.plan = plan;
+        self.metrics.listen(self.plan.metrics);
         self.save_vips();
         match &self.vrrp {
             Vrrp::Running(_) if self.vrrp.is_attached() => self.configure(),

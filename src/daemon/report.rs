@@ -83,6 +83,7 @@ impl Daemon {
 
     fn vrrp_status(&self) -> VrrpStatus {
         let restarts = self.restarts;
+        let process = self.known.process.as_ref();
         match &self.vrrp {
             Vrrp::Idle => VrrpStatus { restarts, ..VrrpStatus::default() },
             Vrrp::Waiting { why, .. } => {
@@ -96,6 +97,10 @@ impl Daemon {
                     version: running.build.clone(),
                     attached: self.vrrp.is_attached() && overdue.is_none(),
                     restarts,
+                    events_lost: process.map_or(0, |process| process.events_lost),
+                    timer_lateness: process
+                        .map(|process| process.timer_lateness.clone())
+                        .unwrap_or_default(),
                     problem: match running.stage {
                         _ if running.killed.is_some() => Some("it is being killed".to_owned()),
                         Stage::Foreign => Some(
@@ -161,6 +166,7 @@ impl Daemon {
             ));
         }
         warnings.extend(self.host.warnings());
+        warnings.extend(self.metrics.warning());
         let active =
             self.known.routers.values().filter(|it| it.state == State::Active && !it.installed);
         warnings.extend(active.map(|it| format!("{}: Active without its addresses", it.name)));

@@ -94,7 +94,7 @@ impl Entry {
                 | "withdraw_failed"
                 | "announce_failed"
                 | "send_failed"
-                | "address_mismatch"
+                | "conflict"
                 | "address_lost"
                 | "interface_down"
                 | "rival"

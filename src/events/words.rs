@@ -59,11 +59,10 @@ fn say(kind: &EventKind) -> Said {
             said("dropped", format!("{count} {packets} discarded on {interface}{from}"))
                 .because(reason)
         }
-        EventKind::AddressMismatch { source, theirs } => said(
-            "address_mismatch",
-            format!("{source} advertises our VRID with other addresses: {}", list(theirs)),
-        )
-        .because("the configurations differ, or two clusters share the VRID on this link"),
+        EventKind::Conflict { conflict, source, mac, detail } => {
+            let at = mac.map(|mac| format!(" at {mac}")).unwrap_or_default();
+            said("conflict", format!("{conflict}: {source}{at}")).because(detail)
+        }
         EventKind::Interface { interface, problem: None } => {
             said("interface_up", format!("the interface {interface} can be used"))
         }
@@ -94,6 +93,16 @@ fn say_report(report: &Report) -> Said {
         Report::Priority { from, to } => {
             said("priority", format!("the effective priority is {}", level(*to)))
                 .because(format!("it was {}", level(*from)))
+        }
+        Report::ActivePriority { source, from: None, to } => {
+            said("active_priority", format!("the Active is {source}, with priority {to}"))
+        }
+        Report::ActivePriority { source, from: Some(from), to } => {
+            said("active_priority", format!("the Active {source} advertises priority {to}"))
+                .because(format!("it was {from}"))
+        }
+        Report::ActiveReleased { source } => {
+            said("active_released", format!("the Active {source} gives up"))
         }
         Report::Rival { source, priority: Some(priority) } => {
             said("rival", format!("{source} advertises too, with priority {priority}, and loses"))

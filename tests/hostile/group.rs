@@ -113,11 +113,12 @@ fn other_addresses_count_and_are_told_of(family: Family, other: &str) {
     let frame = AdvertFrame { priority: 200, interval: 20, addresses, ..right(family) };
     let start = Stamp::now();
     injector.send(&frame.bytes()).unwrap();
-    let event = net.event(M1, "address_mismatch");
+    let event = net.conflict(M1, "other_addresses");
     assert_eq!(event["detail"]["source"], stranger(family).to_string());
-    assert_eq!(event["detail"]["theirs"], serde_json::json!([other]));
-    net.event(M2, "address_mismatch");
-    net.event(M1, "rival");
+    let detail = event["detail"]["detail"].as_str().unwrap();
+    assert!(detail.ends_with(&format!("with other addresses: {other}")), "{detail}");
+    net.conflict(M2, "other_addresses");
+    net.conflict(M1, "rival");
     if family == Family::Ipv4 {
         // It has lost, and the client is told where the VIP is.
         net.announced(M1, start);

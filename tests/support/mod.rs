@@ -354,6 +354,12 @@ impl Net {
         self.event_where(node, code, |_| true)
     }
 
+    /// Waits until the daemon of `node` has told of a conflict of this kind.
+    #[track_caller]
+    pub fn conflict(&self, node: Node, kind: &str) -> Value {
+        self.event_where(node, "conflict", |event| event["detail"]["conflict"] == kind)
+    }
+
     /// How often the daemon of `node` has told of a change of state.
     pub fn transitions(&self, node: Node) -> usize {
         self.events(node).iter().filter(|event| event["code"] == "transition").count()

@@ -1,8 +1,9 @@
-//! The small numbers of the protocol, each in its range.
+//! The small numbers of the protocol, each in its range, and Ethernet addresses.
 
 use core::fmt;
 use core::net::IpAddr;
 use core::num::NonZeroU8;
+use core::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -114,5 +115,85 @@ impl fmt::Display for Family {
             Self::Ipv4 => "IPv4",
             Self::Ipv6 => "IPv6",
         })
+    }
+}
+
+/// An Ethernet address; as text six pairs of hexadecimal digits with colons between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Mac([u8; 6]);
+
+/// The text is no Ethernet address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an Ethernet address is six pairs of hexadecimal digits with colons between")]
+pub struct MacError;
+
+impl Mac {
+    /// The address of these octets.
+    pub const fn new(octets: [u8; 6]) -> Self {
+        Self(octets)
+    }
+
+    /// Its octets in the order of the wire.
+    pub const fn octets(self) -> [u8; 6] {
+        self.0
+    }
+}
+
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+impl FromStr for Mac {
+    type Err = MacError;
+
+    fn from_str(text: &str) -> Result<Self, MacError> {
+        let mut octets = [0; 6];
+        let mut parts = text.split(':');
+        for octet in &mut octets {
+            let is_pair = |part: &&str| part.len() == 2 && !part.starts_with('+');
+            let part = parts.next().filter(is_pair).ok_or(MacError)?;
+            *octet = u8::from_str_radix(part, 16).map_err(|_| MacError)?;
+        }
+        if parts.next().is_some() { Err(MacError) } else { Ok(Self(octets)) }
+    }
+}
+
+impl TryFrom<String> for Mac {
+    type Error = MacError;
+
+    fn try_from(text: String) -> Result<Self, MacError> {
+        text.parse()
+    }
+}
+
+impl From<Mac> for String {
+    fn from(mac: Mac) -> Self {
+        mac.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ethernet_address_reads_as_it_is_written() {
+        let mac = Mac::new([0, 0, 0x5e, 0, 1, 0x2a]);
+        assert_eq!(mac.to_string(), "00:00:5e:00:01:2a");
+        assert_eq!(mac.to_string().parse(), Ok(mac));
+        for wrong in [
+            "",
+            "00:00:5e:00:01",
+            "00:00:5e:00:01:2a:00",
+            "0:0:5e:0:1:2a",
+            "00:00:5e:00:01:2g",
+            "+1:00:5e:00:01:2a",
+        ] {
+            assert_eq!(wrong.parse::<Mac>(), Err(MacError), "{wrong}");
+        }
     }
 }

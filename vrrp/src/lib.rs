@@ -2,7 +2,7 @@
 //!
 //! The crate has two halves:
 //!
-//! * the protocol core ([`time`], [`wire`], [`router`], [`announce`]): no clock, no socket, no
+//! * the protocol core ([`time`], [`wire`], [`router`], [`announce`], [`conflict`]): no clock, no socket, no
 //!   allocation once running. Time is an argument, effects are returned.
 //! * [`linux`]: the process that runs the core on raw sockets and netlink. Its messages to the
 //!   daemon are in [`proto`]. Without the feature `linux` the core stands alone.
@@ -14,6 +14,7 @@ extern crate self as vrrp;
 
 pub mod announce;
 pub mod config;
+pub mod conflict;
 #[cfg(feature = "linux")]
 pub mod linux;
 pub mod proto;
@@ -23,4 +24,4 @@ pub mod wire;
 
 mod ids;
 
-pub use ids::{Family, Priority, Vrid};
+pub use ids::{Family, Mac, MacError, Priority, Vrid};

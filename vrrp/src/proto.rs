@@ -10,10 +10,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{RouterConfig, Transport};
+use crate::conflict::ConflictKind;
 use crate::router::{Cause, Eligibility, Report, State};
 use crate::time::{Centis, Instant};
 use crate::wire::ChecksumForm;
-use crate::{Family, Priority, Vrid};
+use crate::{Family, Mac, Priority, Vrid};
 
 /// The version of these messages.
 pub const VERSION: u16 = 1;
@@ -153,6 +154,52 @@ pub struct RouterStatus {
     pub adverts_sent: u64,
     /// How many advertisements of others it has taken.
     pub adverts_received: u64,
+    /// How often it changed state, by the state it came to and the cause.
+    #[serde(default)]
+    pub transitions: Vec<TransitionCount>,
+    /// How often addresses were put back that somebody had removed.
+    #[serde(default)]
+    pub repairs: u64,
+    /// Milliseconds since the kernel last acknowledged all addresses or the renewal of their lease;
+    /// `None` while they are not installed.
+    #[serde(default)]
+    pub lease_age_ms: Option<u64>,
+    /// The conflicts seen within the last minute, the oldest first.
+    #[serde(default)]
+    pub conflicts: Vec<ConflictStatus>,
+    /// How often each kind of conflict was seen so far.
+    #[serde(default)]
+    pub conflict_counts: BTreeMap<ConflictKind, u64>,
+}
+
+/// How often a virtual router changed its state for one cause.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransitionCount {
+    /// To which state.
+    pub to: State,
+    /// [`Cause::code`].
+    pub cause: String,
+    /// How often.
+    pub count: u64,
+}
+
+/// A conflict that was seen lately.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConflictStatus {
+    /// Its kind.
+    pub kind: ConflictKind,
+    /// The other router; of [`ConflictKind::ForeignArp`] the virtual address.
+    pub source: IpAddr,
+    /// The Ethernet address that its packets come from, if that is known.
+    pub mac: Option<Mac>,
+    /// What is wrong, in words.
+    pub detail: String,
+    /// When it was first seen.
+    pub since: Stamp,
+    /// When it was last seen.
+    pub last: Stamp,
+    /// How often it was seen.
+    pub count: u64,
 }
 
 /// The last change of state of a virtual router.
@@ -181,6 +228,29 @@ pub struct ProcessStatus {
     pub dropped: BTreeMap<String, BTreeMap<String, u64>>,
     /// How many events were lost because nobody fetched them.
     pub events_lost: u64,
+    /// How late the timers of the advertising thread fired.
+    #[serde(default)]
+    pub timer_lateness: Histogram,
+}
+
+/// How often something took how long.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Histogram {
+    /// The buckets, the shortest times first; each time is in one of them.
+    pub buckets: Vec<Bucket>,
+    /// How often it took longer than the last bucket has.
+    pub above: u64,
+    /// All times together, in microseconds.
+    pub sum_us: u64,
+}
+
+/// A part of a [`Histogram`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bucket {
+    /// The longest time of this bucket, in microseconds.
+    pub up_to_us: u64,
+    /// How often it took no longer than this, and longer than the bucket before has.
+    pub count: u64,
 }
 
 /// A moment on both clocks.
@@ -242,12 +312,16 @@ pub enum EventKind {
         /// Who sent the last of them.
         source: Option<IpAddr>,
     },
-    /// Our VRID is advertised with other addresses than ours.
-    AddressMismatch {
-        /// By whom.
+    /// Another router or host is in our way; said once while that lasts, and each hour.
+    Conflict {
+        /// In which way.
+        conflict: ConflictKind,
+        /// Who; of [`ConflictKind::ForeignArp`] the virtual address.
         source: IpAddr,
-        /// The addresses it lists.
-        theirs: Vec<IpAddr>,
+        /// The Ethernet address that its packets come from, if it was found in time.
+        mac: Option<Mac>,
+        /// What is wrong, in words.
+        detail: String,
     },
     /// An interface can be used, or no longer.
     Interface {

@@ -1,4 +1,4 @@
-//! Neighbours that the kernel asked for while the link was cut.
+//! The kernel's neighbours: those that it asked for while the link was cut, and where others are.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(clippy::disallowed_methods)] // The kernel's time is real.
 
@@ -49,4 +49,24 @@ fn neighbours_that_answer_are_kept() {
     }
     let left = ip("neighbour show dev here");
     assert!(left.contains("10.0.0.2") && left.contains("10.0.0.3"), "{left}");
+}
+
+#[test]
+fn a_neighbours_ethernet_address_is_known_once_it_has_answered() {
+    let Some(peer) = namespaces() else { return };
+    let (netlink, here) = (&mut Netlink::open().unwrap(), index(HERE));
+    assert_eq!(netlink.neighbour_mac(here, THERE_IP.into()), Ok(None));
+    peer.run(|| ip("link set there arp off"));
+    let socket = UdpSocket::bind((HERE_IP, 0)).unwrap();
+    socket.send_to(b"question", (THERE_IP, 9)).unwrap();
+    wait_until("question", || ip("neighbour show dev here").contains("INCOMPLETE"));
+    assert_eq!(netlink.neighbour_mac(here, THERE_IP.into()), Ok(None));
+    let expected = peer.run(|| {
+        ip("link set there arp on");
+        vrrp::Mac::new(link(THERE).unwrap().mac.unwrap())
+    });
+    wait_until("answer", || netlink.neighbour_mac(here, THERE_IP.into()) == Ok(Some(expected)));
+    ip("neighbour add fe80::9 lladdr 02:00:00:00:00:09 dev here nud stale");
+    let stale = netlink.neighbour_mac(here, "fe80::9".parse().unwrap());
+    assert_eq!(stale.unwrap().unwrap().to_string(), "02:00:00:00:00:09");
 }

@@ -30,6 +30,7 @@ fn what_the_example_comments_out_is_valid_too() {
         // It stands beside another form of the same key.
         Some(key) if key.starts_with("interface") => line,
         Some(key) if is_key(key) => key,
+        Some(section) if section.starts_with('[') && section.ends_with(']') => section,
         _ => line,
     });
     let text = enabled.collect::<Vec<_>>().join("\n");

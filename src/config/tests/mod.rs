@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod accepts;
+mod api;
 mod errors;
 mod priorities;
 mod refuses;

@@ -207,7 +207,7 @@ fn what_this_version_cannot_do() {
     };
     refused(&file(&[("checks", "[]")]), "`checks`");
     refused(&(file(&[]) + "[[check]]\nname = \"c\"\nprocess = \"x\"\n"), "[[check]]");
-    for section in ["supervisor", "docker", "etcd", "kubelet", "kube_proxy", "kubernetes", "api"] {
+    for section in ["supervisor", "docker", "etcd", "kubelet", "kube_proxy", "kubernetes"] {
         refused(&format!("{}[{section}]\nx = 1\n", file(&[])), &format!("[{section}]"));
     }
 }

@@ -5,6 +5,7 @@
 use core::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::advertiser::{Flood, Outbox};
 use super::clock;
@@ -13,6 +14,7 @@ use super::receive::RecvBuf;
 use super::socket::AdvertSocket;
 use crate::Priority;
 use crate::config::{RouterConfig, Transport};
+use crate::conflict::{ConflictKind, Kinds, Sighting, Watch};
 use crate::router::{Announcement, Eligibility, Report, Router, State, Ticket};
 use crate::time::{Duration, Instant};
 use crate::wire::{ChecksumForm, DropReason};
@@ -108,6 +110,17 @@ pub(super) struct PortCounters {
 pub(super) struct SlotCounters {
     pub(super) sent: AtomicU64,
     pub(super) received: AtomicU64,
+    /// Packets that showed a conflict, by kind. Of claims by ARP and NA the keeper keeps count.
+    pub(super) conflicts: [AtomicU64; ConflictKind::ALL.len()],
+}
+
+impl SlotCounters {
+    /// Counts a packet.
+    pub(super) fn count(&self, kinds: Kinds) {
+        for kind in kinds.iter() {
+            self.conflicts[kind.index()].fetch_add(1, Relaxed);
+        }
+    }
 }
 
 /// One virtual router in the advertising thread.
@@ -123,8 +136,8 @@ pub(super) struct Slot {
     pub(super) view: Option<View>,
     /// The checksum form of the last peer heard.
     pub(super) peer_checksum: Option<ChecksumForm>,
-    /// The last peer whose addresses differ, so that it is reported once.
-    pub(super) mismatch: Option<(IpAddr, Instant)>,
+    /// What the advertisements of others show.
+    pub(super) watch: Watch,
     /// Effects that found the queue full.
     pub(super) held: Held,
 }
@@ -146,7 +159,7 @@ impl Slot {
             counters,
             view: None,
             peer_checksum: None,
-            mismatch: None,
+            watch: Watch::new(),
             held: Held::default(),
         }
     }
@@ -227,8 +240,7 @@ pub(super) enum Effect {
     Report(SlotId, Instant, Report),
     View(SlotId, View),
     Dropped(PortId, Instant, DropReason, u32, Option<IpAddr>),
-    /// By whom, and the first of the addresses it lists.
-    Mismatch(SlotId, Instant, IpAddr, [Option<IpAddr>; MISMATCH_SHOWN]),
+    Conflict(SlotId, Instant, Sighting),
     SendFailed(PortId, Instant, i32),
     Pong(u64),
     /// The virtual router is stopped; what it still wished was said before.
@@ -252,8 +264,6 @@ pub(super) enum Garbage {
 
 /// The least time between two reports of discarded packets for one reason.
 pub(super) const DROP_REPORT_INTERVAL: Duration = Duration::from_secs(60);
-/// How many of another router's addresses are shown where they differ from ours.
-pub(super) const MISMATCH_SHOWN: usize = 4;
 
 /// Room for orders under way.
 pub(super) const ORDERS: usize = 512;

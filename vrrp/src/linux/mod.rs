@@ -5,6 +5,7 @@
 //! speaks with the daemon. They share nothing but two queues and some counters.
 
 mod advertiser;
+pub mod capture;
 pub mod clock;
 pub mod confine;
 mod control;
@@ -15,11 +16,13 @@ pub mod filter;
 pub mod frame;
 pub mod interface;
 mod keeper;
+mod lateness;
 mod mailbox;
 mod messages;
 pub mod monitor;
 pub mod neighbour;
 pub mod netlink;
+mod packet;
 mod process;
 pub mod receive;
 pub mod rt;

@@ -1,7 +1,7 @@
 //! The start of the VRRP process.
 
 use std::os::fd::OwnedFd;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use nix::sys::signal::{SigSet, Signal};
@@ -10,6 +10,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::advertiser::Advertiser;
 use super::keeper::{Keeper, KeeperError};
+use super::lateness::Lateness;
 use super::mailbox::mailbox;
 use super::messages::{EFFECTS, ORDERS};
 use super::{confine, rt};
@@ -45,7 +46,8 @@ pub fn run(listener: OwnedFd, build: &str) -> Result<(), RunError> {
     raise_descriptor_limit();
     let (orders, orders_in) = mailbox(ORDERS).map_err(std::io::Error::from)?;
     let (effects, effects_in) = mailbox(EFFECTS).map_err(std::io::Error::from)?;
-    let advertiser = Advertiser::new(orders_in, effects)?;
+    let lateness = Arc::new(Lateness::default());
+    let advertiser = Advertiser::new(orders_in, effects, Arc::clone(&lateness))?;
     let (ready, is_ready) = mpsc::channel();
     thread::Builder::new().name("advertiser".to_owned()).stack_size(STACK).spawn(move || {
         rt::touch_stack(STACK_TOUCHED);
@@ -71,7 +73,7 @@ pub fn run(listener: OwnedFd, build: &str) -> Result<(), RunError> {
         build: build.to_owned(),
         ..ProcessStatus::default()
     };
-    let mut keeper = Keeper::new(listener, signals, orders, effects_in, process)?;
+    let mut keeper = Keeper::new(listener, signals, orders, effects_in, lateness, process)?;
     note(&mut warnings, confine::filter_system_calls());
     warnings.dedup();
     keeper.warn(warnings);

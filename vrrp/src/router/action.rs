@@ -95,6 +95,21 @@ pub enum Report {
         /// Now; `None` while released.
         to: Option<Priority>,
     },
+    /// A Backup hears an Active with another priority than before, or another Active: once per
+    /// change.
+    ActivePriority {
+        /// The Active.
+        source: IpAddr,
+        /// What it advertised before; `None` if it was not heard lately, or had given up.
+        from: Option<Priority>,
+        /// What it advertises now.
+        to: Priority,
+    },
+    /// A Backup hears an Active give up, with priority 0: once.
+    ActiveReleased {
+        /// The router that gave up.
+        source: IpAddr,
+    },
     /// Another router advertises for this virtual router while this one is Active, and loses.
     Rival {
         /// Its address.
@@ -178,6 +193,30 @@ pub enum Cause {
     Recovered,
 }
 
+impl Cause {
+    /// The cause's name in messages, counters and `status -o json`.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Stopped => "stopped",
+            Self::AddressOwner => "address_owner",
+            Self::ActiveDown { .. } => "active_down",
+            Self::ActiveReleased { .. } => "active_released",
+            Self::ActiveDegraded { .. } => "active_degraded",
+            Self::Preempts { .. } => "preempts",
+            Self::HigherPriority { .. } => "higher_priority",
+            Self::InterfaceDown => "interface_down",
+            Self::InterfaceUp => "interface_up",
+            Self::NotInstalled => "not_installed",
+            Self::Retry => "retry",
+            Self::Stalled { .. } => "stalled",
+            Self::Superseded { .. } => "superseded",
+            Self::Degraded => "degraded",
+            Self::Recovered => "recovered",
+        }
+    }
+}
+
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -244,5 +283,39 @@ impl Actions {
         self.head = (self.head + 1) % Self::CAPACITY;
         self.len -= 1;
         action
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// What older messages, which carry the cause itself, call it.
+    #[test]
+    fn the_code_of_a_cause_is_its_name_in_messages() {
+        let (source, priority) = (IpAddr::from([10, 0, 0, 1]), Priority::OWNER);
+        let late = Duration::from_secs(1);
+        for cause in [
+            Cause::Started,
+            Cause::Stopped,
+            Cause::AddressOwner,
+            Cause::ActiveDown { last: None },
+            Cause::ActiveReleased { source },
+            Cause::ActiveDegraded { source, priority },
+            Cause::Preempts { source, priority },
+            Cause::HigherPriority { source, priority },
+            Cause::InterfaceDown,
+            Cause::InterfaceUp,
+            Cause::NotInstalled,
+            Cause::Retry,
+            Cause::Stalled { late },
+            Cause::Superseded { source, priority },
+            Cause::Degraded,
+            Cause::Recovered,
+        ] {
+            let message = serde_json::to_value(cause).unwrap();
+            assert_eq!(message["cause"], cause.code());
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The Active state (RFC 9568, 6.4.3): owning the addresses.
 
 use super::action::{Action, Announcement, Cause, Report, Ticket};
+use super::others::Others;
 use super::phase::{Active, Backup, Defence, Initialize, Phase, Purpose, Repairs, Request};
 use super::{Eligibility, Heard, Router};
 use crate::Priority;
@@ -218,6 +219,7 @@ impl Router {
         let backup = Backup {
             heard: Some((heard.source, priority)),
             linger_until: lingers.then(|| now + linger),
+            others: Others::knowing(now, heard.source, priority),
             ..self.backup_from(now, heard.interval)
         };
         if !lingers {

@@ -2,7 +2,8 @@
 
 use core::net::IpAddr;
 
-use super::action::Action;
+use super::action::{Action, Report};
+use super::others::Others;
 use super::phase::{Backup, Expecting, Phase, active_down_interval, skew_time};
 use super::{Heard, Router};
 use crate::Priority;
@@ -19,10 +20,12 @@ impl Router {
             heard: None,
             outranked: None,
             linger_until: None,
+            others: Others::new(now),
         }
     }
 
     pub(super) fn advert_in_backup(&mut self, now: Instant, heard: Heard) {
+        self.note_change(now, heard);
         let own = self.skew_priority();
         let accepts = self.accepts(heard.priority);
         let hastens = heard.priority.is_some_and(|priority| self.hastens(own, priority));
@@ -46,6 +49,21 @@ impl Router {
             backup.interval = heard.interval;
             backup.heard = Some((heard.source, priority));
             self.hasten(now, heard.source, priority);
+        }
+    }
+
+    /// Tells what is new about the router that is heard.
+    fn note_change(&mut self, now: Instant, heard: Heard) {
+        let Phase::Backup(backup) = &mut self.phase else {
+            return;
+        };
+        let Heard { source, priority, interval } = heard;
+        if let Some(change) = backup.others.hear(now, source, priority, interval) {
+            let from = change.from;
+            self.actions.push(Action::Report(match priority {
+                Some(to) => Report::ActivePriority { source, from, to },
+                None => Report::ActiveReleased { source },
+            }));
         }
     }
 

@@ -26,6 +26,7 @@
 mod action;
 mod active;
 mod backup;
+mod others;
 mod phase;
 
 use core::net::IpAddr;

@@ -3,6 +3,7 @@
 use core::net::IpAddr;
 
 use super::action::{Cause, State, Ticket};
+use super::others::Others;
 use crate::Priority;
 use crate::time::{Centis, Duration, Instant};
 
@@ -73,6 +74,8 @@ pub(super) struct Backup {
     pub(super) outranked: Option<(IpAddr, Priority)>,
     /// Until when the address stays after leaving Active, unless the successor is heard first.
     pub(super) linger_until: Option<Instant>,
+    /// What was told of the routers that are heard.
+    pub(super) others: Others,
 }
 
 /// Why Active_Down_Timer would fire.

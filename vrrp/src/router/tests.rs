@@ -10,6 +10,7 @@ mod initialize;
 mod install;
 mod interface;
 mod lease;
+mod others;
 mod owner;
 mod reconfigure;
 mod rival;

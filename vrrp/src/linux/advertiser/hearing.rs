@@ -7,9 +7,7 @@ use super::outlet::Outlet;
 use super::{Advertiser, is_frozen};
 use crate::Vrid;
 use crate::config::Transport;
-use crate::linux::messages::{
-    DROP_REPORT_INTERVAL, DropNote, Effect, MISMATCH_SHOWN, Port, PortId, Slot, SlotId,
-};
+use crate::linux::messages::{DROP_REPORT_INTERVAL, DropNote, Effect, Port, PortId, Slot, SlotId};
 use crate::linux::socket::Datagram;
 use crate::linux::{clock, filter};
 use crate::router::Heard;
@@ -80,14 +78,23 @@ impl Advertiser {
             match receive(id, port, &mut self.slots, now, &mut self.outlet) {
                 Received::Nothing => break true,
                 Received::Discarded => {}
-                Received::Advert(slot, arrived, heard) => {
-                    self.with_router(slot, |router| router.handle_advert(arrived, heard));
-                }
+                Received::Advert(slot, arrived, heard) => self.hear(slot, arrived, heard),
             }
             packets += 1;
         };
         self.tighten(id);
         (packets, is_empty)
+    }
+
+    /// Hands an advertisement to its virtual router. An Active that stays Active has answered it.
+    fn hear(&mut self, id: SlotId, arrived: Instant, heard: Heard) {
+        self.with_router(id, |router| router.handle_advert(arrived, heard));
+        if let Some(slot) = self.slots[usize::from(id)].as_deref_mut().filter(|it| it.is_active()) {
+            let outlet = &mut self.outlet;
+            let tell = |sighting| outlet.tell(Effect::Conflict(id, arrived, sighting));
+            let found = slot.watch.answered(arrived, heard, tell);
+            slot.counters.count(found);
+        }
     }
 
     /// Whether nothing lies unread that arrived before the virtual router's timer was due.
@@ -202,29 +209,13 @@ fn judge<'a, 's>(
     Ok((id, slot, advert))
 }
 
-/// Notes what a good advertisement tells beside its priority and interval.
+/// Notes what a good advertisement tells beside its priority.
 fn examine(id: SlotId, slot: &mut Slot, advert: &Advert<'_>, now: Instant, outlet: &mut Outlet) {
     slot.counters.received.fetch_add(1, Relaxed);
     slot.peer_checksum = Some(advert.checksum);
-    let ours = slot.router.config().addresses.as_slice();
-    // Nearly always in the same order.
-    let same = advert.addresses().eq(ours.iter().copied())
-        || (advert.address_count() == ours.len()
-            && advert.addresses().all(|address| ours.contains(&address)));
-    let reported = slot.mismatch.is_some_and(|(source, at)| {
-        source == advert.source || now.saturating_since(at) < DROP_REPORT_INTERVAL
-    });
-    if same {
-        slot.mismatch = slot.mismatch.filter(|(source, _)| *source != advert.source);
-    } else if !reported {
-        let mut shown = [None; MISMATCH_SHOWN];
-        for (place, address) in shown.iter_mut().zip(advert.addresses()) {
-            *place = Some(address);
-        }
-        if outlet.tell(Effect::Mismatch(id, now, advert.source, shown)) {
-            slot.mismatch = Some((advert.source, now));
-        }
-    }
+    let tell = |sighting| outlet.tell(Effect::Conflict(id, now, sighting));
+    let found = slot.watch.compare(now, advert, slot.router.config(), tell);
+    slot.counters.count(found);
 }
 
 /// Counts discarded packets, and reports them unless that was done lately.

@@ -16,12 +16,15 @@ mod outlet;
 mod sending;
 mod wakeups;
 
+use std::sync::Arc;
+
 pub(super) use self::flood::Flood;
 pub(super) use self::outbox::Outbox;
 use self::outlet::Outlet;
 use self::wakeups::Wakeups;
 use super::clock;
 use super::deadlines::Deadlines;
+use super::lateness::Lateness;
 use super::mailbox::{Receiver, Sender};
 use super::messages::{Effect, MAX_PORTS, MAX_SLOTS, Order, Port, PortId, Slot, SlotId, Wish};
 use crate::router::{Action, Router};
@@ -64,6 +67,7 @@ pub(super) struct Advertiser {
     /// When the next tight filter is thought over.
     review_at: Option<Instant>,
     overflows_noted_at: Instant,
+    lateness: Arc<Lateness>,
 }
 
 impl Advertiser {
@@ -71,7 +75,11 @@ impl Advertiser {
     ///
     /// # Errors
     /// If the process has no file descriptor left.
-    pub(super) fn new(orders: Receiver<Order>, effects: Sender<Effect>) -> std::io::Result<Self> {
+    pub(super) fn new(
+        orders: Receiver<Order>,
+        effects: Sender<Effect>,
+        lateness: Arc<Lateness>,
+    ) -> std::io::Result<Self> {
         let ports = usize::from(MAX_PORTS);
         Ok(Self {
             wakeups: Wakeups::new(&orders, ports)?,
@@ -86,6 +94,7 @@ impl Advertiser {
             removed: Vec::with_capacity(orders::ORDERS_IN_A_TURN),
             review_at: None,
             overflows_noted_at: clock::now(),
+            lateness,
         })
     }
 
@@ -172,6 +181,7 @@ impl Advertiser {
         while let Some((at, id)) = self.actives.first()
             && at <= now + TOGETHER
         {
+            self.lateness.record(now.saturating_since(at));
             self.with_router(id, |router| router.handle_timeout(at.max(now)));
         }
     }
@@ -190,6 +200,7 @@ impl Advertiser {
             if self.others.first() != Some((at, id)) {
                 // It has heard something.
             } else if self.is_read(id) {
+                self.lateness.record(now.saturating_since(at));
                 self.with_router(id, |router| router.handle_timeout(now));
             } else {
                 // In a flood: first what else is due.

@@ -35,7 +35,7 @@ impl Bench {
     fn new() -> Self {
         let (orders, orders_in) = mailbox(ORDERS).unwrap();
         let (effects, effects_in) = mailbox(EFFECTS).unwrap();
-        let advertiser = Advertiser::new(orders_in, effects).unwrap();
+        let advertiser = Advertiser::new(orders_in, effects, Arc::default()).unwrap();
         let mut bench = Self { advertiser, orders, effects: effects_in, counters: Arc::default() };
         let socket = AdvertSocket::open(index(HERE), Family::Ipv4, 4 << 20).unwrap();
         let port = Port::new(socket, Box::new([None; 256]), Arc::clone(&bench.counters));

@@ -10,7 +10,7 @@ mod neighbours;
 mod tests;
 
 pub use self::adverts::{AdvertFilter, SAMPLED_ONE_IN, adverts, no_other_groups, refuses};
-pub use self::neighbours::{arp_about, neighbour_discovery_about};
+pub use self::neighbours::{arp_about, neighbour_discovery_about, vrrp_from};
 
 /// The kernel's limit on the length of a program.
 const MAX_INSTRUCTIONS: usize = 4096;

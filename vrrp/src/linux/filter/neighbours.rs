@@ -1,8 +1,11 @@
-//! What a packet socket hears of other hosts that have our addresses.
+//! What a packet socket hears of other hosts that have our addresses, or speak VRRP.
 
-use core::net::{Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use socket2::SockFilter;
+
+use crate::Family;
+use crate::wire::PROTOCOL;
 
 use super::{
     JUMP_IF_EQUAL, LOAD_BYTE, LOAD_HALF, LOAD_WORD, MAX_INSTRUCTIONS, NOTHING, RETURN, WHOLE,
@@ -68,12 +71,38 @@ pub fn neighbour_discovery_about(addresses: &[Ipv6Addr]) -> Vec<SockFilter> {
         program.push(ACCEPT);
         return program;
     }
-    program.extend(addresses.iter().flat_map(|address| {
-        let [.., a, b, c, d] = address.octets();
-        accept_if(u32::from_be_bytes([a, b, c, d]))
-    }));
+    program.extend(addresses.iter().flat_map(|&address| accept_if(last_word(address.into()))));
     program.push(DROP);
     program
+}
+
+/// Passes VRRP packets from one of `sources`; of IPv6 addresses it compares the last 32 bits. With
+/// more than a program can hold it passes none. The program sees the IP header first, as on a
+/// `SOCK_DGRAM` packet socket.
+pub fn vrrp_from(family: Family, sources: &[IpAddr]) -> Vec<SockFilter> {
+    // Where the protocol, or next header, stands, and the last word of the source.
+    let (protocol, source) = match family {
+        Family::Ipv4 => (9, 12),
+        Family::Ipv6 => (6, 20),
+    };
+    let mut program = Vec::new();
+    program.extend(require(LOAD_BYTE, protocol, PROTOCOL.into()));
+    program.push(SockFilter::new(LOAD_WORD, 0, 0, source));
+    if program.len() + 2 * sources.len() < MAX_INSTRUCTIONS {
+        program.extend(sources.iter().flat_map(|source| accept_if(last_word(*source))));
+    }
+    program.push(DROP);
+    program
+}
+
+fn last_word(address: IpAddr) -> u32 {
+    match address {
+        IpAddr::V4(address) => u32::from(address),
+        IpAddr::V6(address) => {
+            let [.., a, b, c, d] = address.octets();
+            u32::from_be_bytes([a, b, c, d])
+        }
+    }
 }
 
 /// Loads, and drops the packet unless it is `value`.

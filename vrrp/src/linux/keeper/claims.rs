@@ -1,6 +1,7 @@
 //! What other hosts say about our addresses by ARP and neighbour discovery.
 
 use super::Keeper;
+use crate::Mac;
 use crate::linux::clock;
 use crate::linux::messages::{Order, PortId, SlotId};
 use crate::linux::neighbour::{Claim, Heard};
@@ -10,10 +11,7 @@ const PACKETS_IN_A_TURN: usize = 64;
 
 impl Keeper {
     /// Another host announced one of our addresses, or asked for it.
-    pub(super) fn hear_claims(&mut self, token: u64) {
-        let Ok(port) = PortId::try_from(token) else {
-            return;
-        };
+    pub(super) fn hear_claims(&mut self, port: PortId) {
         for _ in 0..PACKETS_IN_A_TURN {
             let Some(entry) = self.ports.get(port) else {
                 return;
@@ -31,6 +29,7 @@ impl Keeper {
                 // The latest state counts: the claim may be why it has changed.
                 self.carry_out();
                 self.tell_claim(id, claim);
+                self.judge_claim(id, address, Mac::new(mac), claim == Claim::Has);
             }
         }
     }

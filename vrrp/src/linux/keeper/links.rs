@@ -11,6 +11,7 @@ pub(super) struct Links {
     by_name: BTreeMap<String, u32>,
     /// The interface below, the Ethernet address and the index of each macvlan.
     macvlans: BTreeSet<(u32, [u8; 6], u32)>,
+    by_mac: BTreeSet<([u8; 6], u32)>,
 }
 
 impl Links {
@@ -28,11 +29,17 @@ impl Links {
         found.next().and_then(|(_, _, index)| self.by_index.get(index))
     }
 
+    /// Whether one of them has an Ethernet address.
+    pub(super) fn is_own_mac(&self, mac: [u8; 6]) -> bool {
+        self.by_mac.range((mac, 0)..=(mac, u32::MAX)).next().is_some()
+    }
+
     /// Takes a link that is new or has changed; gives what was known of it.
     pub(super) fn insert(&mut self, link: LinkInfo) -> Option<LinkInfo> {
         let old = self.remove(link.index);
         self.by_name.insert(link.name.clone(), link.index);
         self.macvlans.extend(macvlan_key(&link));
+        self.by_mac.extend(link.mac.map(|mac| (mac, link.index)));
         self.by_index.insert(link.index, link);
         old
     }
@@ -45,6 +52,9 @@ impl Links {
         }
         if let Some(key) = macvlan_key(&old) {
             self.macvlans.remove(&key);
+        }
+        if let Some(mac) = old.mac {
+            self.by_mac.remove(&(mac, index));
         }
         Some(old)
     }

@@ -2,19 +2,21 @@
 
 use core::net::{IpAddr, Ipv6Addr};
 use core::sync::atomic::Ordering::Relaxed;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::arrivals::Arrival;
+use super::journal::stamp;
 use super::problem::Problem;
 use super::removal::Search;
 use crate::announce::Schedule;
 use crate::config::Transport;
+use crate::conflict::{ConflictKind, Entry, Ledger};
 use crate::linux::interface::AddressInfo;
 use crate::linux::messages::{PortId, SlotCounters, View};
 use crate::linux::neighbour::Claim;
-use crate::proto::{LastTransition, RouterSpec, RouterStatus};
-use crate::router::{Announcement, Eligibility, State, Ticket};
+use crate::proto::{ConflictStatus, LastTransition, RouterSpec, RouterStatus, TransitionCount};
+use crate::router::{Announcement, Eligibility, Report, State, Ticket};
 use crate::time::{Duration, Instant};
 use crate::wire::virtual_mac;
 
@@ -62,6 +64,11 @@ pub(super) struct Member {
     /// When the verdict of a daemon that fell silent counts as degraded.
     pub(super) eligible_until: Option<Instant>,
     pub(super) last_transition: Option<LastTransition>,
+    transitions: Vec<TransitionCount>,
+    repairs: u64,
+    /// When the kernel last acknowledged all addresses.
+    pub(super) confirmed_at: Option<Instant>,
+    pub(super) conflicts: Ledger,
     pub(super) install_error: Option<String>,
     /// No longer configured; waiting for its last effects.
     pub(super) leaving: bool,
@@ -92,6 +99,10 @@ impl Member {
             eligibility: Eligibility::Healthy,
             eligible_until: None,
             last_transition: None,
+            transitions: Vec::new(),
+            repairs: 0,
+            confirmed_at: None,
+            conflicts: Ledger::default(),
             install_error: None,
             leaving: false,
         }
@@ -149,8 +160,9 @@ impl Member {
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let announcement = self.announcements.poll_timeout().into_iter();
         let arrival = self.arrival.map(|arrival| arrival.until);
-        let others = self.search.poll_timeout().into_iter().chain(self.eligible_until);
-        announcement.chain(arrival).chain(others).min()
+        let conflict = self.conflicts.poll_timeout();
+        let others = [arrival, self.search.poll_timeout(), self.eligible_until, conflict];
+        announcement.chain(others.into_iter().flatten()).min()
     }
 
     pub(super) fn is_active(&self) -> bool {
@@ -181,6 +193,26 @@ impl Member {
         heeds
     }
 
+    /// Takes what the state machine reports.
+    pub(super) fn note(&mut self, at: Instant, report: &Report) {
+        match *report {
+            Report::Transition { from, to, cause } => {
+                self.last_transition = Some(LastTransition { at: stamp(at), from, to, cause });
+                let code = cause.code();
+                let is_it = |it: &&mut TransitionCount| it.to == to && it.cause == code;
+                match self.transitions.iter_mut().find(is_it) {
+                    Some(known) => known.count += 1,
+                    None => {
+                        let cause = code.to_owned();
+                        self.transitions.push(TransitionCount { to, cause, count: 1 });
+                    }
+                }
+            }
+            Report::Repaired => self.repairs += 1,
+            _ => {}
+        }
+    }
+
     pub(super) fn plan_announcement(&mut self, now: Instant, announcement: Announcement) {
         self.announcements.start(now, announcement, self.spec.config.lease);
         self.announced = 0;
@@ -203,9 +235,17 @@ impl Member {
         self.queued = false;
     }
 
-    pub(super) fn status(&self) -> RouterStatus {
+    /// The kinds of conflict that were seen, and how often.
+    fn conflict_counts(&self) -> BTreeMap<ConflictKind, u64> {
+        let counts = self.counters.conflicts.iter().map(|count| count.load(Relaxed));
+        ConflictKind::ALL.into_iter().zip(counts).filter(|&(_, count)| count > 0).collect()
+    }
+
+    pub(super) fn status(&self, now: Instant) -> RouterStatus {
         let config = &self.spec.config;
         let active = self.view.and_then(|view| view.active);
+        let leased = self.installed && config.lease.is_some();
+        let lease_age = self.confirmed_at.filter(|_| leased).map(|at| now.saturating_since(at));
         RouterStatus {
             name: self.spec.name.clone(),
             vrid: config.vrid,
@@ -227,7 +267,24 @@ impl Member {
             install_error: self.install_error.clone(),
             adverts_sent: self.counters.sent.load(Relaxed),
             adverts_received: self.counters.received.load(Relaxed),
+            transitions: self.transitions.clone(),
+            repairs: self.repairs,
+            lease_age_ms: lease_age.and_then(|age| u64::try_from(age.as_millis()).ok()),
+            conflicts: self.conflicts.current(now).map(conflict_status).collect(),
+            conflict_counts: self.conflict_counts(),
         }
+    }
+}
+
+fn conflict_status(entry: &Entry) -> ConflictStatus {
+    ConflictStatus {
+        kind: entry.finding.kind(),
+        source: entry.source,
+        mac: entry.mac,
+        detail: entry.finding.to_string(),
+        since: stamp(entry.since),
+        last: stamp(entry.last),
+        count: entry.count,
     }
 }
 

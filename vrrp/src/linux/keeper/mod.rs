@@ -9,6 +9,7 @@ mod announcements;
 mod arrivals;
 mod claims;
 mod commit;
+mod conflicts;
 mod connections;
 mod control;
 mod interfaces;
@@ -31,6 +32,7 @@ mod work;
 use core::net::IpAddr;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
 use rustix::event::epoll;
 
@@ -48,8 +50,9 @@ use self::requests::Settling;
 use self::roster::Roster;
 use self::work::Work;
 use super::clock::{self, Timer};
+use super::lateness::Lateness;
 use super::mailbox::{Receiver, Sender};
-use super::messages::{Effect, Order, SlotId};
+use super::messages::{Effect, Order, PortId, SlotId};
 use super::monitor::Monitor;
 use super::netlink::{Netlink, NetlinkError};
 use crate::proto::{EventKind, ProcessStatus, Reply, RouterSpec};
@@ -62,6 +65,8 @@ const TOKEN_LISTENER: u64 = 3 << 32;
 const TOKEN_CONNECTION: u64 = 4 << 32;
 const TOKEN_TIMER: u64 = 5 << 32;
 const TOKEN_SIGNAL: u64 = 6 << 32;
+/// The port's number is in the lower half.
+const TOKEN_CAPTURE: u64 = 7 << 32;
 
 /// How long a shutdown waits for addresses that cannot be removed.
 const SHUTDOWN_TIME: Duration = Duration::from_secs(1);
@@ -97,6 +102,7 @@ pub(super) struct Keeper {
     orders: Orders,
     journal: Journal,
     process: ProcessStatus,
+    lateness: Arc<Lateness>,
     links: Links,
     /// Virtual addresses too.
     addresses: AddressTable,
@@ -122,6 +128,8 @@ pub(super) struct Keeper {
     retry_at: Option<Instant>,
     /// When interfaces are tried again on which no socket could be opened.
     reopen_at: Option<Instant>,
+    /// When captures that look for nobody are closed.
+    captures_idle_at: Option<Instant>,
     /// Set by a shutdown: by when to exit whatever remains.
     exit_by: Option<Instant>,
 }
@@ -136,6 +144,7 @@ impl Keeper {
         signals: nix::sys::signalfd::SignalFd,
         orders: Sender<Order>,
         effects: Receiver<Effect>,
+        lateness: Arc<Lateness>,
         process: ProcessStatus,
     ) -> Result<Self, KeeperError> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
@@ -157,6 +166,7 @@ impl Keeper {
             orders: Orders::new(orders, effects),
             journal: Journal::default(),
             process,
+            lateness,
             links: Links::default(),
             addresses: AddressTable::default(),
             ports: Ports::default(),
@@ -173,6 +183,7 @@ impl Keeper {
             leftovers: BTreeSet::new(),
             retry_at: None,
             reopen_at: None,
+            captures_idle_at: None,
             exit_by: None,
         };
         keeper.resync()?;
@@ -210,7 +221,7 @@ impl Keeper {
                     TOKEN_LISTENER => self.accept()?,
                     TOKEN_CONNECTION => self.serve(),
                     TOKEN_SIGNAL => self.take_signal(),
-                    port => self.hear_claims(port),
+                    token => self.hear_port(token),
                 }
                 self.carry_out();
             }
@@ -220,6 +231,7 @@ impl Keeper {
             self.fire(clock::now());
             if !self.work.is_waited_for() {
                 self.lower_one();
+                self.close_idle_captures(clock::now());
             }
             self.deliver();
         }
@@ -242,7 +254,7 @@ impl Keeper {
         }
         let members = self.roster.first_deadline().map(|(at, _)| at).into_iter();
         let settled_by = self.settling.map(|settling| settling.until);
-        let retries = self.retry_at.into_iter().chain(self.reopen_at);
+        let retries = [self.retry_at, self.reopen_at, self.captures_idle_at].into_iter().flatten();
         let announcements = self.announcements.poll_timeout();
         members.chain(announcements).chain(retries).chain(self.exit_by).chain(settled_by).min()
     }
@@ -254,6 +266,7 @@ impl Keeper {
             && at <= now
         {
             self.announce_due(id, now);
+            self.tell_conflicts(id, now);
             if let Some(member) = self.roster.get_mut(id) {
                 let arrived = member.arrival.is_some_and(|arrival| arrival.until <= now);
                 if member.search.poll_due(now) {
@@ -281,6 +294,15 @@ impl Keeper {
             self.refresh_all();
         }
         self.confirm(now);
+    }
+
+    /// Reads a socket of a port.
+    fn hear_port(&mut self, token: u64) {
+        if let Ok(port) = PortId::try_from(token) {
+            self.hear_claims(port);
+        } else if let Ok(port) = PortId::try_from(token ^ TOKEN_CAPTURE) {
+            self.hear_captured(port);
+        }
     }
 
     fn retry_later(&mut self) {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::problem::Problem;
 use crate::Family;
+use crate::linux::capture::Capture;
 use crate::linux::messages::{MAX_PORTS, PortCounters, PortId};
 use crate::linux::neighbour::{Announcer, Listener};
 use crate::time::{Duration, Instant};
@@ -38,6 +39,9 @@ pub(super) struct PortEntry {
     /// The addresses that it hears of.
     pub(super) watched: Vec<IpAddr>,
     pub(super) counters: Arc<PortCounters>,
+    /// Sees the packets of `sought`, for their Ethernet addresses.
+    pub(super) capture: Option<Capture>,
+    pub(super) sought: Vec<IpAddr>,
     /// When neighbours that did not answer were last forgotten.
     forgot_at: Option<Instant>,
 }
@@ -67,6 +71,8 @@ impl PortEntry {
             listener: None,
             watched: Vec::new(),
             counters: Arc::default(),
+            capture: None,
+            sought: Vec::new(),
             forgot_at: None,
         }
     }
@@ -113,6 +119,8 @@ impl PortEntry {
         self.frames = Frames::Closed;
         self.listener = None;
         self.watched.clear();
+        self.capture = None;
+        self.sought.clear();
     }
 }
 
@@ -221,6 +229,13 @@ impl Ports {
         entry.close();
         self.by_ifindex.remove(&(ifindex, entry.family));
         Some(ifindex)
+    }
+
+    /// Closes the captures that look for nobody.
+    pub(super) fn close_idle_captures(&mut self) {
+        for entry in self.entries.values_mut().filter(|entry| entry.sought.is_empty()) {
+            entry.capture = None;
+        }
     }
 
     /// What is wrong with an interface, in words; the outer `None` if that was told already.

@@ -135,12 +135,14 @@ impl Keeper {
     }
 
     fn send_status(&mut self) {
+        let now = clock::now();
         for (_, member) in self.roster.current() {
-            self.control.send(&Reply::Router(member.status()));
+            self.control.send(&Reply::Router(member.status(now)));
         }
         let mut status = self.process.clone();
         status.events_lost = self.journal.lost;
         status.dropped = self.ports.dropped();
+        status.timer_lateness = self.lateness.snapshot();
         self.control.send(&Reply::Status(status));
     }
 }

@@ -1,10 +1,9 @@
 //! What the advertising thread wishes: addresses on and off, announcements, reports.
 
 use super::Keeper;
-use super::journal::stamp;
 use crate::linux::clock;
 use crate::linux::messages::{Effect, SlotId, Wish};
-use crate::proto::{EventKind, LastTransition, Reply};
+use crate::proto::{EventKind, Reply};
 use crate::router::Report;
 use crate::time::Instant;
 
@@ -39,10 +38,7 @@ impl Keeper {
                 let kind = EventKind::Dropped { interface, reason, count, source };
                 self.record_at(at, None, kind);
             }
-            Effect::Mismatch(id, at, source, theirs) => {
-                let theirs = theirs.into_iter().flatten().collect();
-                self.record_at(at, Some(id), EventKind::AddressMismatch { source, theirs });
-            }
+            Effect::Conflict(id, at, sighting) => self.sight(id, at, sighting),
             Effect::SendFailed(port, at, errno) => {
                 let error = std::io::Error::from_raw_os_error(errno).to_string();
                 let interface = self.ports.name(port);
@@ -61,10 +57,14 @@ impl Keeper {
     }
 
     fn report(&mut self, id: SlotId, at: Instant, report: Report) {
-        if let Report::Transition { from, to, cause } = report
-            && let Some(member) = self.roster.get_mut(id)
-        {
-            member.last_transition = Some(LastTransition { at: stamp(at), from, to, cause });
+        match report {
+            // It is told as a conflict, with the Ethernet address.
+            Report::Rival { priority: Some(_), .. } => return,
+            Report::RivalGone => self.hurry_conflicts(id, clock::now()),
+            _ => {}
+        }
+        if let Some(member) = self.roster.get_mut(id) {
+            member.note(at, &report);
         }
         self.record_at(at, Some(id), EventKind::Router(report));
     }

@@ -7,6 +7,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::Keeper;
+use crate::linux::clock;
 use crate::linux::messages::{Order, SlotId};
 use crate::linux::netlink::{Install, NetlinkError};
 use crate::proto::EventKind;
@@ -190,6 +191,7 @@ impl Keeper {
         };
         member.ticket = None;
         member.installed = true;
+        member.confirmed_at = Some(clock::now());
         member.install_error = None;
         let obsolete = std::mem::take(&mut member.obsolete);
         self.orders.send(Order::Installed(id, ticket));

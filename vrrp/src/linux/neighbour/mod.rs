@@ -1,6 +1,5 @@
 //! Telling the link where a virtual address is now, and hearing where others say it is: ARP and
 //! neighbour discovery.
-#![allow(unsafe_code)] // Packet sockets have no safe wrapper.
 
 mod arp;
 mod ndisc;
@@ -8,16 +7,15 @@ mod ndisc;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
 
 use etherparse::EtherType;
 use pnet::datalink::{self, Channel, ChannelType, DataLinkSender, MacAddr, NetworkInterface};
-use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+use rustix::net::SocketType;
 use socket2::SockRef;
 
-use super::filter;
 use super::socket::PRIORITY;
+use super::{filter, packet};
 use crate::Family;
 
 /// A full transmit queue is not waited for.
@@ -39,7 +37,7 @@ impl Announcer {
     /// Without CAP_NET_RAW, or if the interface does not exist.
     pub fn open(ifindex: u32, name: &str, mac: [u8; 6]) -> io::Result<Self> {
         // Left to itself, pnet opens a promiscuous socket that receives every packet of the host.
-        let socket = packet_socket(SocketType::RAW)?;
+        let socket = packet::open(SocketType::RAW)?;
         SockRef::from(&socket).set_priority(PRIORITY)?;
         let config = datalink::Config {
             channel_type: ChannelType::Layer3(0),
@@ -155,10 +153,14 @@ impl Listener {
     /// # Errors
     /// Without CAP_NET_RAW, or if the interface does not exist.
     pub fn open(ifindex: u32, family: Family, watched: &[IpAddr]) -> io::Result<Self> {
-        let listener = Self { socket: packet_socket(SocketType::DGRAM)?, family };
+        let listener = Self { socket: packet::open(SocketType::DGRAM)?, family };
         // Before it is bound it hears nothing, so nothing comes past the filter.
         listener.watch(watched)?;
-        listener.bind(ifindex)?;
+        let ether_type = match family {
+            Family::Ipv4 => EtherType::ARP,
+            Family::Ipv6 => EtherType::IPV6,
+        };
+        packet::bind(&listener.socket, ifindex, ether_type)?;
         Ok(listener)
     }
 
@@ -182,42 +184,17 @@ impl Listener {
     /// again when it is up.
     pub fn recv(&self) -> io::Result<Option<Heard>> {
         // A neighbour advertisement has 72 bytes; there may be more options.
-        let mut packet = [0; 256];
-        loop {
-            match receive_from(&self.socket, &mut packet) {
-                Ok((packet, sender)) => {
-                    let heard = match self.family {
-                        Family::Ipv4 => arp::decode(packet),
-                        Family::Ipv6 => ndisc::decode(packet, sender),
-                    };
-                    if heard.is_some() {
-                        return Ok(heard);
-                    }
-                }
-                Err(error) => match Errno::from_io_error(&error) {
-                    Some(Errno::AGAIN) => return Ok(None),
-                    Some(Errno::INTR | Errno::NETDOWN) => {}
-                    _ => return Err(error),
-                },
+        let mut buffer = [0; 256];
+        while let Some((packet, sender)) = packet::receive(&self.socket, &mut buffer)? {
+            let heard = match self.family {
+                Family::Ipv4 => arp::decode(packet),
+                Family::Ipv6 => ndisc::decode(packet, sender),
+            };
+            if heard.is_some() {
+                return Ok(heard);
             }
         }
-    }
-
-    fn bind(&self, ifindex: u32) -> io::Result<()> {
-        let ether_type = match self.family {
-            Family::Ipv4 => EtherType::ARP,
-            Family::Ipv6 => EtherType::IPV6,
-        };
-        // SAFETY: all zeroes is a valid sockaddr_ll.
-        let mut address: libc::sockaddr_ll = unsafe { core::mem::zeroed() };
-        address.sll_family = AddressFamily::PACKET.as_raw();
-        address.sll_protocol = ether_type.0.to_be();
-        address.sll_ifindex = i32::try_from(ifindex).map_err(|_| Errno::NODEV)?;
-        let length = libc::socklen_t::try_from(size_of_val(&address)).unwrap_or(0);
-        // SAFETY: `address` is a sockaddr_ll of `length` bytes, which bind only reads.
-        let result =
-            unsafe { libc::bind(self.socket.as_raw_fd(), (&raw const address).cast(), length) };
-        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+        Ok(None)
     }
 }
 
@@ -241,33 +218,4 @@ fn ipv6_of(addresses: &[IpAddr]) -> Vec<Ipv6Addr> {
         IpAddr::V6(address) => Some(*address),
     };
     addresses.iter().filter_map(ipv6).collect()
-}
-
-/// Takes one packet, without waiting; gives its start and the Ethernet address it came from.
-fn receive_from<'b>(socket: &OwnedFd, buffer: &'b mut [u8]) -> io::Result<(&'b [u8], [u8; 6])> {
-    // SAFETY: all zeroes is a valid sockaddr_ll.
-    let mut sender: libc::sockaddr_ll = unsafe { core::mem::zeroed() };
-    let mut sender_len = libc::socklen_t::try_from(size_of_val(&sender)).unwrap_or(0);
-    // SAFETY: the kernel writes to `buffer` and to `sender` no more than their lengths.
-    let length = unsafe {
-        libc::recvfrom(
-            socket.as_raw_fd(),
-            buffer.as_mut_ptr().cast(),
-            buffer.len(),
-            libc::MSG_DONTWAIT,
-            (&raw mut sender).cast(),
-            &raw mut sender_len,
-        )
-    };
-    let Ok(length) = usize::try_from(length) else {
-        return Err(io::Error::last_os_error());
-    };
-    let [a, b, c, d, e, f, ..] = sender.sll_addr;
-    Ok((buffer.get(..length).unwrap_or_default(), [a, b, c, d, e, f]))
-}
-
-/// A socket of protocol 0: it receives nothing before it is bound to another.
-fn packet_socket(kind: SocketType) -> io::Result<OwnedFd> {
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    Ok(socket_with(AddressFamily::PACKET, kind, flags, None)?)
 }
