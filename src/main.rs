@@ -8,6 +8,9 @@ mod daemon;
 mod events;
 mod exit;
 mod fence;
+// Started by the daemon in the next step.
+#[allow(dead_code, unused_imports)]
+mod health;
 mod host;
 mod metrics;
 mod runtime_dir;

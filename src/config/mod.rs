@@ -16,6 +16,7 @@ mod error;
 mod model;
 mod node;
 mod priority;
+mod probe;
 mod raw;
 mod support;
 mod syntax;
@@ -30,8 +31,10 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+pub use check::{Check, Tolerance};
 pub use error::ConfigError;
 pub use model::{Config, NodeConfig, NodeName, Role, VirtualRouter};
+pub use probe::{Command, Endpoint, Identity, Probe, Tls, Url};
 
 use error::Problems;
 use raw::Raw;

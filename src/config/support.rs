@@ -22,9 +22,6 @@ pub(super) fn refuse_sections(file: &mut DeTable<'_>, problems: &mut Problems) {
 /// Reports the values that only later versions can work with.
 pub(super) fn refuse_values(file: &Raw, problems: &mut Problems) {
     let mut refuse = |span, what, help| problems.add(span, refusal(what, help));
-    for check in &file.check {
-        refuse(check.span.clone(), "[[check]]", "remove the section");
-    }
     for router in file.virtual_router.iter().map(|router| &router.value) {
         if let Some(checks) = &router.checks {
             refuse(checks.span(), "`checks`", "remove the key");

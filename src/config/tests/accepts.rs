@@ -7,7 +7,7 @@ use vrrp::Family;
 use vrrp::config::{Checksum, OnDegraded, Preempt, Transport};
 use vrrp::time::Centis;
 
-use super::super::check::Probe;
+use super::super::{Command, Endpoint, Identity, Probe, Tolerance};
 use super::super::{NodeName, Role, load};
 use super::*;
 
@@ -229,17 +229,74 @@ fn checks_reach_the_model() {
     let config =
         parse_all(&file_with(&(router(&[("checks", "[\"apiserver\"]")]) + check))).unwrap();
     let check = &config.checks[0];
+    let Probe::Https(url, tls) = &check.probe else { panic!("{check:?}") };
+    assert_eq!(url.to_string(), "https://127.0.0.1:6443/readyz");
     assert_eq!(
-        check.probe,
-        Probe::Https {
-            url: "https://127.0.0.1:6443/readyz".to_owned(),
-            ca: Some("/etc/ca.crt".to_owned())
-        }
+        (url.endpoint.to_string().as_str(), url.path.as_str()),
+        ("127.0.0.1:6443", "/readyz")
     );
-    assert_eq!((check.rise, check.fall, check.holder_fall), (2, 5, None));
+    assert_eq!(tls.ca.as_deref(), Some("/etc/ca.crt".as_ref()));
+    assert_eq!((tls.server_name.to_str().as_ref(), &tls.identity), ("127.0.0.1", &None));
     assert_eq!(check.interval, Duration::from_millis(500));
-    assert_eq!(check.hold_down, Some(Duration::from_secs(10)));
+    let tolerance = Tolerance {
+        rise: 2,
+        fall: 5,
+        holder_fall: 5,
+        timeout_fall: 5,
+        hold_down: Duration::from_secs(10),
+    };
+    assert_eq!(check.tolerance, tolerance);
     assert_eq!(config.nodes[0].virtual_routers[0].checks, ["apiserver"]);
+}
+
+/// What the check with these keys looks at.
+fn probe(keys: &str) -> Probe {
+    let text = file(&[]) + &format!("[[check]]\nname = \"c\"\n{keys}\n");
+    let mut config = parse_all(&text).unwrap_or_else(|error| panic!("{error}"));
+    config.checks.remove(0).probe
+}
+
+#[test]
+fn urls_and_endpoints_are_taken_apart() {
+    let urls = [
+        ("http://h", "h", 80, "/"),
+        ("http://h:8080/a/b?c=d", "h", 8080, "/a/b?c=d"),
+        ("http://[::1]:1/", "::1", 1, "/"),
+        ("http://[::1]", "::1", 80, "/"),
+    ];
+    for (text, host, port, path) in urls {
+        let Probe::Http(url) = probe(&format!("http = {text:?}")) else { panic!("{text}") };
+        let Endpoint { host: its_host, port: its_port } = &url.endpoint;
+        assert_eq!((its_host.as_str(), *its_port, url.path.as_str()), (host, port, path));
+        assert_eq!(url.to_string(), text);
+    }
+    for text in ["127.0.0.1:1", "[fd00::1]:6443", "a.b-c_d:443"] {
+        let Probe::Tcp(endpoint) = probe(&format!("tcp = {text:?}")) else { panic!("{text}") };
+        assert_eq!(endpoint.to_string(), text);
+    }
+}
+
+#[test]
+fn who_we_are_and_who_the_server_is_can_be_said() {
+    let keys = "https = \"https://[::1]:6443/readyz\"\ncert = \"/c\"\nkey = \"/k\"\n";
+    let Probe::Https(url, tls) = probe(keys) else { panic!("not https") };
+    assert_eq!((url.endpoint.port, tls.server_name.to_str().as_ref()), (6443, "::1"));
+    let identity = Identity { cert: "/c".into(), key: "/k".into() };
+    assert_eq!((tls.ca, tls.identity), (None, Some(identity)));
+    let named = probe(&format!("{keys}server_name = \"kubernetes\""));
+    assert!(matches!(named, Probe::Https(_, tls) if tls.server_name.to_str() == "kubernetes"));
+}
+
+#[test]
+fn a_program_has_arguments_a_user_and_an_environment() {
+    let keys = "exec = [\"/bin/a\", \"b c\"]\nuser = \"www-data\"\nenv = { X_1 = \"a = b\" }";
+    let command = Command {
+        program: "/bin/a".into(),
+        arguments: vec!["b c".to_owned()],
+        user: Some("www-data".to_owned()),
+        env: [("X_1".to_owned(), "a = b".to_owned())].into(),
+    };
+    assert_eq!(probe(keys), Probe::Exec(command));
 }
 
 #[test]

@@ -121,10 +121,43 @@ fn wrong_values_in_a_check() {
         assert_refused(&format!("{}[[check]]\nname = \"c\"\n{keys}\n", file(&[])), at, rule);
     };
     refused("https = \"http://x\"", "\"http://x\"", "not a URL");
-    refused("tcp = \"localhost\"", "\"localhost\"", "not a host and a port");
+    for url in [
+        "https://",
+        "https://h:0/",
+        "https://h:/",
+        "https://h:70000",
+        "https://a@h/x",
+        "https://h/x#y",
+        "https://h/ x",
+        "https://[::g]/",
+        "https://-h/",
+        "h",
+        "https:/h",
+        "ftp://h",
+    ] {
+        refused(&format!("https = {url:?}"), &format!("{url:?}"), "not a URL");
+    }
+    for target in ["localhost", "h:0", ":1", "::1:80", "[::1]", "[h]:1", "h:x", "a b:1", "h:65536"]
+    {
+        refused(&format!("tcp = {target:?}"), &format!("{target:?}"), "not a host and a port");
+    }
+    let https = "https = \"https://h/\"\n";
+    refused(&format!("{https}ca = \"ca\""), "\"ca\"", "not an absolute path");
+    refused(&format!("{https}cert = \"/c\""), "\"/c\"", "cert and key go together");
+    refused(&format!("{https}key = \"/k\""), "\"/k\"", "cert and key go together");
+    refused(&format!("{https}server_name = \"a b\""), "\"a b\"", "no name that a certificate");
+    let exec = "exec = [\"/bin/true\"]\n";
+    refused(&format!("{exec}user = \"a b\""), "\"a b\"", "cannot name a user");
+    refused(&format!("{exec}env = {{ \"a=b\" = \"c\" }}"), "\"a=b\"", "environment variable");
+    refused("exec = [\"/x\", \"a\\u0000\"]", "\"a\\u0000\"", "zero byte");
+    refused("process = \"x\"\nfall = 5\nholder_fall = 4", "4", "sooner than at the 5 failures");
     refused("exec = []", "[]", "there is no program");
     refused("exec = [\"true\"]", "\"true\"", "not an absolute path");
-    refused("process = \"x\"\nca = \"/a\"", "\"/a\"", "https only");
+    for key in ["ca", "cert", "key", "server_name"] {
+        refused(&format!("process = \"x\"\n{key} = \"/a\""), "\"/a\"", "goes with https only");
+    }
+    refused("process = \"x\"\nuser = \"a\"", "\"a\"", "user goes with exec only");
+    refused("process = \"x\"\nenv = {}", "{}", "env goes with exec only");
     refused("process = \"x\"\nfall = 0", "0", "out of range");
     refused("process = \"x\"\ntimeout = \"1ms\"", "\"1ms\"", "out of range");
 }
@@ -206,7 +239,6 @@ fn what_this_version_cannot_do() {
         assert!(error.contains(&message) && error.matches("f.toml:").count() == 1, "{error}");
     };
     refused(&file(&[("checks", "[]")]), "`checks`");
-    refused(&(file(&[]) + "[[check]]\nname = \"c\"\nprocess = \"x\"\n"), "[[check]]");
     for section in ["supervisor", "docker", "etcd", "kubelet", "kube_proxy", "kubernetes"] {
         refused(&format!("{}[{section}]\nx = 1\n", file(&[])), &format!("[{section}]"));
     }
