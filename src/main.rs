@@ -7,6 +7,7 @@ mod config;
 mod daemon;
 mod events;
 mod exit;
+mod explain;
 mod fence;
 // Started by the daemon in the next step.
 #[allow(dead_code, unused_imports)]

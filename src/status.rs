@@ -19,7 +19,7 @@ use vrrp::{Family, Mac, wire};
 use crate::timestamp::Timestamp;
 
 /// The status of the daemon on this node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     /// The daemon's version.
     pub version: String,
@@ -42,7 +42,7 @@ pub struct Status {
 }
 
 /// The configuration in force.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfigStatus {
     /// The file it was read from.
     pub path: PathBuf,

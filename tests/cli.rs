@@ -84,7 +84,7 @@ fn usage_errors_exit_2() {
 
 #[test]
 fn each_command_has_help_with_an_example() {
-    for command in ["run", "check", "status", "events", "reload", "completions"] {
+    for command in ["run", "check", "status", "events", "explain", "reload", "completions"] {
         let output = mainstay(&[command, "--help"]);
         assert_exit(&output, 0);
         assert!(stdout(&output).contains("Examples:"), "{command}");
@@ -98,7 +98,7 @@ fn each_command_has_help_with_an_example() {
 fn without_a_daemon_the_exit_code_is_4_and_the_text_says_how_to_start_it() {
     let scratch = Scratch::new("not-running");
     let directory = scratch.0.to_str().unwrap();
-    for command in ["status", "events", "reload"] {
+    for command in ["status", "events", "explain", "reload"] {
         let output = mainstay(&[command, "--runtime-dir", directory]);
         assert_exit(&output, 4);
         assert!(stderr(&output).contains("not running"), "{}", stderr(&output));

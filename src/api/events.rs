@@ -12,7 +12,7 @@ use serde::Deserialize;
 use tokio::time::timeout;
 
 use super::Shared;
-use crate::events::{Log, Record};
+use crate::events::{Filter, Log, Record};
 
 const NDJSON: &str = "application/x-ndjson";
 /// An empty line this often tells whether the follower is still there.
@@ -20,37 +20,40 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// How many writes may wait for a slow follower.
 const MAX_WAITING: usize = 16;
 
-/// Which events.
+/// How far they go.
 #[derive(Debug, Deserialize)]
-pub struct Wanted {
-    /// Those after this number.
-    #[serde(default)]
-    after: u64,
-    /// And all that are to come.
+pub struct Extent {
+    /// Those that are to come, too.
     #[serde(default)]
     follow: bool,
 }
 
 /// Answers with the events.
-pub async fn events(State(shared): State<Shared>, Query(wanted): Query<Wanted>) -> Response {
-    let body = if wanted.follow {
+pub async fn events(
+    State(shared): State<Shared>,
+    Query(filter): Query<Filter>,
+    Query(extent): Query<Extent>,
+) -> Response {
+    let body = if extent.follow {
         let (sender, body) = Channel::<Bytes, Infallible>::new(MAX_WAITING);
-        tokio::spawn(follow(shared.log, wanted.after, sender));
+        tokio::spawn(follow(shared.log, filter, sender));
         Body::new(body)
     } else {
-        Body::from(lines(&shared.log.after(wanted.after)))
+        Body::from(lines(&shared.log.after(filter.after), &filter))
     };
     ([(CONTENT_TYPE, NDJSON)], body).into_response()
 }
 
-async fn follow(log: Log, mut after: u64, mut sender: Sender<Bytes>) {
+async fn follow(log: Log, filter: Filter, mut sender: Sender<Bytes>) {
     let mut newest = log.subscribe();
+    let mut after = filter.after;
     loop {
         newest.mark_unchanged();
         let records = log.after(after);
         if let Some(last) = records.last() {
             after = last.seq;
-            if sender.send_data(lines(&records)).await.is_err() {
+            let lines = lines(&records, &filter);
+            if !lines.is_empty() && sender.send_data(lines).await.is_err() {
                 return;
             }
         }
@@ -65,9 +68,9 @@ async fn follow(log: Log, mut after: u64, mut sender: Sender<Bytes>) {
     }
 }
 
-fn lines(records: &[Record]) -> Bytes {
+fn lines(records: &[Record], filter: &Filter) -> Bytes {
     let mut text = String::new();
-    for record in records {
+    for record in records.iter().filter(|it| filter.admits(it)) {
         // A record is plain data: it always has a JSON form.
         text.push_str(&serde_json::to_string(record).unwrap_or_default());
         text.push('\n');

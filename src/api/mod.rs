@@ -4,6 +4,7 @@
 //! `docs/decisions/0005-api-access.md`.
 
 mod events;
+mod explain;
 mod peer;
 
 use axum::Json;
@@ -39,6 +40,7 @@ pub async fn serve(listener: UnixListener, commands: mpsc::Sender<Command>, log:
     let router = Router::new()
         .route("/v1/status", get(status))
         .route("/v1/events", get(events::events))
+        .route("/v1/explain", get(explain::explain))
         .route("/v1/reload", post(reload))
         .route("/v1/fence", post(fence))
         .layer(middleware::from_fn(peer::authorize))

@@ -1,6 +1,7 @@
 //! What the command line can say.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -8,6 +9,7 @@ use clap_complete::Shell;
 use crate::config::NodeName;
 use crate::exit::Failure;
 use crate::runtime_dir::RuntimeDir;
+use crate::timestamp::Timestamp;
 
 const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 degraded, \
                           4 not running, 5 refused because it would do harm.";
@@ -39,6 +41,8 @@ pub enum Command {
     Status(StatusArgs),
     /// Show what happened, and why
     Events(EventsArgs),
+    /// Explain in words why the virtual IPs are where they are, and what would move them
+    Explain(ExplainArgs),
     /// Have the daemon read its configuration again; a wrong one is refused
     #[command(after_help = RELOAD_HELP)]
     Reload,
@@ -100,6 +104,7 @@ const EVENTS_HELP: &str = "\
 Examples:
   mainstay events
   mainstay events --follow
+  mainstay events --router apiserver --code transition,check_sick --since 2h
   mainstay events -o json | jq 'select(.code == \"transition\")'";
 
 #[derive(Debug, Args)]
@@ -113,6 +118,58 @@ pub struct EventsArgs {
     /// Only those with a higher number
     #[arg(long, value_name = "SEQ", default_value_t = 0)]
     pub after: u64,
+    /// Only those about this virtual router, its checks included
+    #[arg(long, value_name = "NAME")]
+    pub router: Option<String>,
+    /// Only those with these codes, as `-o json` shows them; with commas between
+    #[arg(long, value_name = "CODES")]
+    pub code: Option<String>,
+    /// Only those since this time, or of so long: 2026-01-31T12:00:00.000Z, 90s, 15m, 2h, 3d
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    pub since: Option<Timestamp>,
+}
+
+/// Reads a point in time, or how long ago it is.
+fn since(text: &str) -> Result<Timestamp, String> {
+    if let Ok(at) = text.parse() {
+        return Ok(at);
+    }
+    let ago = || {
+        let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+        let seconds = match unit {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3600,
+            "d" => 86_400,
+            _ => return None,
+        };
+        number.parse::<u64>().ok()?.checked_mul(seconds)
+    };
+    let ago =
+        ago().ok_or("neither a time such as 2026-01-31T12:00:00.000Z nor 90s, 15m, 2h, 3d")?;
+    Ok(Timestamp::now().before(Duration::from_secs(ago)))
+}
+
+const EXPLAIN_HELP: &str = "\
+Where the addresses are and since when, why they are there, how they came there with every cause
+that this node knows of, what would move them, and what is wrong now. Works on each master, whoever
+has the addresses. If mainstay does not run, what it wrote last has to do.
+
+Exit codes: 0 explained, 4 the daemon does not run.
+
+Examples:
+  mainstay explain
+  mainstay explain apiserver
+  mainstay explain -o json | jq -r '.virtual_routers[].last_move.causes[].what'";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXPLAIN_HELP)]
+pub struct ExplainArgs {
+    /// Only this virtual router
+    #[arg(value_name = "ROUTER")]
+    pub router: Option<String>,
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 const RELOAD_HELP: &str = "\

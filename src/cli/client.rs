@@ -104,6 +104,15 @@ impl Client {
     }
 }
 
+/// A text as a URL's query may have it.
+pub fn encode(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~,:".contains(&byte);
+    let encode = |byte: u8| {
+        if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+    };
+    text.bytes().map(encode).collect()
+}
+
 /// Lines that come one after the other.
 pub struct Lines {
     body: Incoming,
@@ -187,4 +196,15 @@ pub fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T
         .build()
         .context("cannot start")?;
     runtime.block_on(future)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_may_have_any_text() {
+        assert_eq!(encode("api-1,web"), "api-1,web");
+        assert_eq!(encode("a&b=c d/ä"), "a%26b%3Dc%20d%2F%C3%A4");
+    }
 }

@@ -3,7 +3,7 @@
 use anyhow::Context;
 
 use super::args::{EventsArgs, Format, Instance};
-use super::client::{Client, block_on};
+use super::client::{Client, block_on, encode};
 use super::output;
 use crate::events::Record;
 use crate::exit::{Exit, Failure};
@@ -15,8 +15,7 @@ pub fn run(instance: &Instance, args: &EventsArgs) -> Result<Exit, Failure> {
 }
 
 async fn show(client: &Client, args: &EventsArgs) -> Result<Exit, Failure> {
-    let path = format!("/v1/events?after={}&follow={}", args.after, args.follow);
-    let mut lines = client.lines(&path).await?;
+    let mut lines = client.lines(&path(args)).await?;
     loop {
         let line = match lines.next().await {
             Ok(Some(line)) => line,
@@ -36,4 +35,15 @@ async fn show(client: &Client, args: &EventsArgs) -> Result<Exit, Failure> {
         };
         output::write(format!("{text}\n").as_bytes())?;
     }
+}
+
+fn path(args: &EventsArgs) -> String {
+    let EventsArgs { follow, after, router, code, since, .. } = args;
+    let since = since.map(|it| it.to_string());
+    let conditions =
+        [("router", router.as_ref()), ("code", code.as_ref()), ("since", since.as_ref())];
+    let conditions = conditions
+        .into_iter()
+        .filter_map(|(key, value)| value.map(|value| format!("&{key}={}", encode(value))));
+    format!("/v1/events?after={after}&follow={follow}{}", conditions.collect::<String>())
 }

@@ -4,6 +4,8 @@ mod args;
 mod check;
 mod client;
 mod events;
+mod explain;
+mod explain_text;
 mod fence;
 mod log;
 mod output;
@@ -43,6 +45,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Check => check::run(instance),
         Command::Status(args) => status::run(instance, &args),
         Command::Events(args) => events::run(instance, &args),
+        Command::Explain(args) => explain::run(instance, &args),
         Command::Reload => reload::run(instance),
         Command::Vip { command: VipCommand::Fence(args) } => fence::run(instance, &args),
         Command::Completions { shell } => completions(shell),

@@ -19,6 +19,7 @@ use super::vrrp::{Happening, Vrrp};
 use super::{Options, heartbeat, systemd};
 use crate::events::{Entry, Log};
 use crate::exit::Exit;
+use crate::explain::Setup;
 use crate::fence::{Fencer, Fencing, Spoken, Vips};
 use crate::host::Host;
 use crate::metrics;
@@ -29,6 +30,8 @@ use crate::status::Status;
 pub enum Command {
     /// The status.
     Status(oneshot::Sender<Status>),
+    /// What the configuration in force says that an explanation needs.
+    Setup(oneshot::Sender<Setup>),
     /// Read the configuration again.
     Reload(oneshot::Sender<Result<Reloaded, ReloadError>>),
     /// Remove the addresses; refused while a VRRP process runs.
@@ -229,6 +232,8 @@ impl Daemon {
     async fn on_command(&mut self, command: Command) {
         match command {
             Command::Status(reply) => self.answer_status(reply),
+            // Whoever asked may have gone.
+            Command::Setup(reply) => drop(reply.send(self.plan.setup.clone())),
             Command::Reload(reply) => self.answer_reload(reply),
             Command::Fence(reply) => {
                 let outcome = self.fence_on_request().await;
@@ -249,14 +254,6 @@ impl Daemon {
 
     /// Records an event and logs it.
     pub(super) fn note(&self, entry: Entry) {
-        let what = &entry.what;
-        let router = entry.router.as_deref().map(|name| format!("{name}: ")).unwrap_or_default();
-        let why = entry.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
-        if entry.is_alarming() {
-            tracing::warn!("{router}{what}{why}");
-        } else {
-            tracing::info!("{router}{what}{why}");
-        }
         self.log.push(entry);
     }
 }

@@ -40,7 +40,7 @@ pub use plan::{Plan, Shown, spec, travels};
 pub use reload::ReloadError;
 
 use crate::config::{self, NodeName};
-use crate::events::Log;
+use crate::events::{Entry, Log, boot_id};
 use crate::exit::{Exit, Failure};
 use crate::runtime_dir::RuntimeDir;
 use crate::timestamp::Timestamp;
@@ -88,7 +88,9 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
 
 async fn serve(options: Options, plan: Plan) -> anyhow::Result<Exit> {
     let (commands, requests) = mpsc::channel(MAX_COMMANDS);
-    let log = Log::new(Timestamp::now());
+    let log = Log::open(&options.state_dir, Timestamp::now()).context("cannot start")?;
+    let boot = boot_id();
+    log.push(Entry::started(cli::VERSION, std::process::id(), &boot, &log.after(0)));
     let api_socket = options.runtime_dir.api_socket();
     let listener = listen(&api_socket)
         .with_context(|| format!("cannot listen on {}", api_socket.display()))?;
@@ -102,7 +104,8 @@ async fn serve(options: Options, plan: Plan) -> anyhow::Result<Exit> {
         "mainstay {} starts",
         cli::VERSION
     );
-    let exit = Daemon::start(options, plan, log, requests, metrics).await?.run().await;
+    let exit = Daemon::start(options, plan, log.clone(), requests, metrics).await?.run().await;
+    log.finish();
     remove(&api_socket);
     exit
 }

@@ -7,6 +7,7 @@ use vrrp::proto::RouterSpec;
 
 use crate::config::{Config, ConfigError, NodeConfig, NodeName, Role, VirtualRouter};
 use crate::events::list;
+use crate::explain::Setup;
 
 /// This node's part of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct Plan {
     pub routers: Vec<RouterSpec>,
     /// Where it serves its metrics; `None` nowhere.
     pub metrics: Option<SocketAddr>,
+    /// What an explanation needs to know.
+    pub setup: Setup,
 }
 
 impl Plan {
@@ -26,8 +29,12 @@ impl Plan {
     /// If the configuration does not name it.
     pub fn of(config: &Config, node: &NodeName) -> Result<Self, ConfigError> {
         let NodeConfig { role, virtual_routers, .. } = config.for_node(node)?;
-        let routers = virtual_routers.iter().map(spec).collect();
-        Ok(Self { role: *role, routers, metrics: config.metrics })
+        Ok(Self {
+            role: *role,
+            routers: virtual_routers.iter().map(spec).collect(),
+            metrics: config.metrics,
+            setup: Setup::of(config, node),
+        })
     }
 
     /// The shortest advertisement interval.

@@ -167,6 +167,8 @@ impl Daemon {
         }
         warnings.extend(self.host.warnings());
         warnings.extend(self.metrics.warning());
+        let unwritten = self.log.problem();
+        warnings.extend(unwritten.map(|why| format!("events are not written to disk: {why}")));
         let active =
             self.known.routers.values().filter(|it| it.state == State::Active && !it.installed);
         warnings.extend(active.map(|it| format!("{}: Active without its addresses", it.name)));

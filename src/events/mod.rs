@@ -1,172 +1,218 @@
-//! What happened: one record per event, and a ring of the last of them.
+//! What happened: one record per event with the chain of its causes, a ring of the last of them,
+//! and the same on disk and in the journal.
 
+mod causes;
+mod file;
+mod filter;
+mod journal;
+mod record;
+mod start;
 mod words;
+mod writer;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::Path;
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
+
+pub use file::NAME as FILE_NAME;
+use file::{Earlier, Files};
+pub use filter::Filter;
+use journal::Journal;
+pub use record::{CauseLink, Entry, Record};
+pub use start::boot_id;
+use writer::Writer;
 
 use crate::timestamp::Timestamp;
 
 /// How many events are kept.
 pub const KEPT: usize = 1024;
-
-/// Something that happened, as `events` prints it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
-    /// Rises by one with each event. A daemon begins with the milliseconds since 1970, so that
-    /// its numbers are above those of the daemon before it.
-    pub seq: u64,
-    /// When.
-    pub at: Timestamp,
-    /// To which virtual router; absent if to an interface or a process.
-    pub router: Option<String>,
-    /// What, for programs.
-    pub code: String,
-    /// What, in words.
-    pub what: String,
-    /// Why, in words.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub why: Option<String>,
-    /// The rest, for programs.
-    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
-    pub detail: serde_json::Value,
-}
-
-/// A record that has no number yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// When.
-    pub at: Timestamp,
-    /// To which virtual router.
-    pub router: Option<String>,
-    /// What, for programs.
-    pub code: String,
-    /// What, in words.
-    pub what: String,
-    /// Why, in words.
-    pub why: Option<String>,
-    /// The rest, for programs.
-    pub detail: serde_json::Value,
-}
-
-impl Entry {
-    /// Something that happens to the daemon now.
-    pub fn now(code: &str, what: impl Into<String>) -> Self {
-        Self {
-            at: Timestamp::now(),
-            router: None,
-            code: code.to_owned(),
-            what: what.into(),
-            why: None,
-            detail: serde_json::Value::Null,
-        }
-    }
-
-    /// Adds the reason.
-    pub fn because(self, why: impl Into<String>) -> Self {
-        Self { why: Some(why.into()), ..self }
-    }
-
-    /// Adds the virtual router.
-    pub fn of(self, router: &str) -> Self {
-        Self { router: Some(router.to_owned()), ..self }
-    }
-}
-
-impl Entry {
-    /// Whether an operator may have to act, or something did not work.
-    pub fn is_alarming(&self) -> bool {
-        matches!(
-            self.code.as_str(),
-            "vrrp_killed"
-                | "vrrp_frozen"
-                | "vrrp_retry"
-                | "vrrp_foreign"
-                | "state_corrupt"
-                | "reload_failed"
-                | "fence_failed"
-                | "host_problem"
-                | "install_failed"
-                | "withdraw_failed"
-                | "announce_failed"
-                | "send_failed"
-                | "conflict"
-                | "address_lost"
-                | "interface_down"
-                | "rival"
-                | "stalled"
-        )
-    }
-}
-
-impl Record {
-    /// One line: when, to whom, what and why.
-    pub fn line(&self) -> String {
-        let Self { at, what, .. } = self;
-        let router = self.router.as_deref().unwrap_or("-");
-        match &self.why {
-            Some(why) => format!("{at}  {router:<12}  {what}: {why}"),
-            None => format!("{at}  {router:<12}  {what}"),
-        }
-    }
-}
+/// How long a start waits for the events of earlier daemons. They come later where the disk hangs.
+const READING: Duration = Duration::from_millis(300);
+/// How long an end waits for the last events to be written.
+const WRITING: Duration = Duration::from_millis(500);
 
 /// The last events, shared by the daemon, which writes, and the API, which reads.
 #[derive(Clone, Debug)]
 pub struct Log {
     ring: Arc<Mutex<Ring>>,
     newest: watch::Sender<u64>,
+    writer: Option<Writer>,
+    journal: Option<Arc<Journal>>,
 }
 
 #[derive(Debug)]
 struct Ring {
     records: VecDeque<Record>,
+    /// What [`Log::history`] needs although it may be long ago: by virtual router and kind.
+    landmarks: BTreeMap<(String, &'static str), Record>,
     newest: u64,
 }
 
 impl Log {
-    /// An empty log of a daemon that starts at `start`.
+    /// An empty log, kept in memory alone, of a daemon that starts at `start`.
     pub fn new(start: Timestamp) -> Self {
         let newest = start.unix_millis();
-        let ring = Ring { records: VecDeque::new(), newest };
-        Self { ring: Arc::new(Mutex::new(ring)), newest: watch::Sender::new(newest) }
+        let ring = Ring { records: VecDeque::new(), landmarks: BTreeMap::new(), newest };
+        Self {
+            ring: Arc::new(Mutex::new(ring)),
+            newest: watch::Sender::new(newest),
+            writer: None,
+            journal: None,
+        }
     }
 
-    /// Adds an event and gives it the next number.
+    /// A log that goes on where that of earlier daemons in `directory` ended, is written there, and
+    /// to the journal if standard error goes there.
+    ///
+    /// # Errors
+    /// If no thread can be had. What is wrong with the disk is told by [`Log::problem`].
+    pub fn open(directory: &Path, start: Timestamp) -> io::Result<Self> {
+        let log = Self { journal: Journal::of_this_service().map(Arc::new), ..Self::new(start) };
+        let (ring, (done, is_done)) = (Arc::clone(&log.ring), sync_channel(1));
+        let writer = Writer::start(directory, move |earlier| {
+            lock(&ring).prepend(earlier);
+            // A start that did not wait any longer has them all the same.
+            let _ = done.send(());
+        })?;
+        let _ = is_done.recv_timeout(READING);
+        Ok(Self { writer: Some(writer), ..log })
+    }
+
+    /// What an earlier daemon wrote to `directory`, for when none runs.
+    pub fn read(directory: &Path) -> Self {
+        let log = Self::new(Timestamp::from_unix_nanos(0));
+        lock(&log.ring).prepend(Files::new(directory).read());
+        log
+    }
+
+    /// Adds an event, gives it the next number and finds its causes.
     pub fn push(&self, entry: Entry) {
-        let newest = {
-            let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
-            ring.push(entry);
-            ring.newest
-        };
-        self.newest.send_replace(newest);
+        let is_alarming = entry.is_alarming();
+        let record = lock(&self.ring).push(entry);
+        self.newest.send_replace(record.seq);
+        self.tell(&record, is_alarming);
+        if let Some(writer) = &self.writer {
+            writer.write(record);
+        }
     }
 
     /// The kept events with numbers above `seq`, in order.
     pub fn after(&self, seq: u64) -> Vec<Record> {
-        let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
-        ring.records.iter().filter(|record| record.seq > seq).cloned().collect()
+        lock(&self.ring).records.iter().filter(|record| record.seq > seq).cloned().collect()
+    }
+
+    /// The kept events in order, and before them those that tell where each virtual router's
+    /// addresses went last.
+    pub fn history(&self) -> Vec<Record> {
+        let ring = lock(&self.ring);
+        let oldest = ring.records.front().map_or(u64::MAX, |record| record.seq);
+        let mut old: Vec<&Record> =
+            ring.landmarks.values().filter(|record| record.seq < oldest).collect();
+        old.sort_by_key(|record| record.seq);
+        old.into_iter().chain(&ring.records).cloned().collect()
     }
 
     /// Tells the number of the newest event whenever it changes.
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.newest.subscribe()
     }
+
+    /// Why events are not written to disk, if they are not.
+    pub fn problem(&self) -> Option<String> {
+        self.writer.as_ref()?.problem()
+    }
+
+    /// Waits for a moment until the last events are written.
+    pub fn finish(&self) {
+        if let Some(writer) = &self.writer {
+            writer.finish(WRITING);
+        }
+    }
+
+    /// Logs an event: to the journal with all its fields, to a terminal as a line.
+    fn tell(&self, record: &Record, is_alarming: bool) {
+        let is_wanted = if is_alarming {
+            tracing::enabled!(tracing::Level::WARN)
+        } else {
+            tracing::enabled!(tracing::Level::INFO)
+        };
+        if !is_wanted {
+            return;
+        }
+        if let Some(journal) = &self.journal
+            && journal.send(record, is_alarming).is_ok()
+        {
+            return;
+        }
+        let sentence = record.sentence();
+        if is_alarming {
+            tracing::warn!("{sentence}");
+        } else {
+            tracing::info!("{sentence}");
+        }
+    }
 }
 
 impl Ring {
-    fn push(&mut self, entry: Entry) {
-        let Entry { at, router, code, what, why, detail } = entry;
+    fn push(&mut self, entry: Entry) -> Record {
+        let causes = causes::chain(&entry, &self.records);
+        let Entry { at, monotonic, router, code, what, why, detail } = entry;
         self.newest += 1;
+        let seq = self.newest;
+        let record = Record { seq, at, monotonic, router, code, what, why, causes, detail };
+        self.remember(&record);
         if self.records.len() == KEPT {
             self.records.pop_front();
         }
-        self.records.push_back(Record { seq: self.newest, at, router, code, what, why, detail });
+        self.records.push_back(record.clone());
+        record
     }
+
+    /// Puts what earlier daemons wrote before what is there.
+    fn prepend(&mut self, earlier: Earlier) {
+        let Earlier { mut records, damaged } = earlier;
+        records.sort_by_key(|record| record.seq);
+        match self.records.front().map(|it| it.seq) {
+            // A clock that was set back.
+            Some(first) => records.retain(|record| record.seq < first),
+            None => {
+                let last = records.last().map_or(0, |record| record.seq);
+                self.newest = self.newest.max(last);
+            }
+        }
+        let own = std::mem::take(&mut self.records);
+        records.iter().chain(&own).for_each(|record| self.remember(record));
+        let room = KEPT - own.len();
+        self.records = records.split_off(records.len().saturating_sub(room)).into();
+        self.records.extend(own);
+        if damaged > 0 {
+            self.push(damage(damaged));
+        }
+    }
+
+    /// Keeps an event that tells where a virtual router's addresses went.
+    fn remember(&mut self, record: &Record) {
+        if let Some(router) = &record.router
+            && let Some(kind) = record.landmark()
+        {
+            self.landmarks.insert((router.clone(), kind), record.clone());
+        }
+    }
+}
+
+fn damage(lines: usize) -> Entry {
+    Entry::now("events_damaged", format!("{lines} lines of {FILE_NAME} were left out"))
+        .because("they are damaged, as after a power cut")
+}
+
+fn lock(ring: &Mutex<Ring>) -> MutexGuard<'_, Ring> {
+    ring.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Addresses as a sentence has them.
@@ -176,33 +222,5 @@ pub fn list(addresses: &[IpAddr]) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_log_keeps_the_newest_and_numbers_all() {
-        let log = Log::new(Timestamp::from_unix_nanos(5_000_000));
-        for n in 0..KEPT + 10 {
-            log.push(Entry::now("test", n.to_string()));
-        }
-        let kept = log.after(0);
-        assert_eq!(kept.len(), KEPT);
-        assert_eq!(kept.first().unwrap().seq, 16);
-        assert_eq!(kept.last().unwrap().what, (KEPT + 9).to_string());
-        assert_eq!(log.after(kept.last().unwrap().seq), []);
-        assert_eq!(*log.subscribe().borrow(), kept.last().unwrap().seq);
-    }
-
-    #[test]
-    fn a_line_says_when_who_what_why() {
-        let log = Log::new(Timestamp::now());
-        let at = Timestamp::from_unix_nanos(1_700_000_000_123_000_000);
-        let entry = Entry::now("transition", "Backup -> Active").of("api").because("silence");
-        log.push(Entry { at, ..entry });
-        assert_eq!(
-            log.after(0).first().unwrap().line(),
-            "2023-11-14T22:13:20.123Z  api           Backup -> Active: silence"
-        );
-    }
-}
+#[path = "tests.rs"]
+mod tests;

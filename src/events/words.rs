@@ -13,6 +13,7 @@ impl From<Event> for Entry {
         let Said { code, what, why } = say(&event.kind);
         Self {
             at: Timestamp::from_unix_nanos(event.at.unix_nanos),
+            monotonic: event.at.monotonic.as_nanos(),
             router: event.router,
             code: code.to_owned(),
             what,
@@ -91,8 +92,9 @@ fn say_report(report: &Report) -> Said {
         }
         Report::Repaired => said("repaired", "the removed address is back"),
         Report::Priority { from, to } => {
-            said("priority", format!("the effective priority is {}", level(*to)))
-                .because(format!("it was {}", level(*from)))
+            let moves = if to < from { "falls" } else { "rises" };
+            let (from, to) = (level(*from), level(*to));
+            said("priority", format!("the effective priority {moves} from {from} to {to}"))
         }
         Report::ActivePriority { source, from: None, to } => {
             said("active_priority", format!("the Active is {source}, with priority {to}"))

@@ -1,0 +1,200 @@
+//! The chain of causes: what led to an event, found among the events before it.
+//!
+//! Pure. Each record keeps its own chain, so that the cause of a cause need not be looked for
+//! again, and a chain outlives the records that it was made of.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde_json::Value;
+use vrrp::proto::EventKind;
+use vrrp::router::{Cause, Report};
+use vrrp::{Priority, time};
+
+use super::{CauseLink, Entry, Record};
+
+/// No chain is longer.
+const LONGEST: usize = 8;
+/// What follows a cause at once does so within this time, on a machine that is very busy.
+const AT_ONCE: Duration = Duration::from_secs(10);
+/// A verdict is told again each 5 seconds and counts for 15.
+const VERDICT: Duration = Duration::from_secs(20);
+/// A VRRP process that dies again and again is started again after up to half a minute.
+const RESTART: Duration = Duration::from_secs(60);
+
+/// What led to `entry`, the nearest cause first. `records` are the other events in the order in
+/// which they came to be known, which need not be that in which they happened.
+pub fn chain(entry: &Entry, records: &VecDeque<Record>) -> Vec<CauseLink> {
+    let mut links = Vec::new();
+    if let "transition" | "fenced" = entry.code.as_str()
+        && let Some(why) = &entry.why
+    {
+        links.push(CauseLink { at: entry.at, what: why.clone() });
+    }
+    let past = Past { entry, records };
+    match past.cause() {
+        Some(Found::Record(record)) => {
+            links.push(CauseLink { at: record.at, what: record.account() });
+            // Its first cause is its reason, which the sentence has said.
+            let said = usize::from(record.code == "transition" || record.code == "fenced");
+            links.extend(record.causes.iter().skip(said).cloned());
+        }
+        Some(Found::Silence(what)) => links.push(CauseLink { at: entry.at, what }),
+        None => {}
+    }
+    links.truncate(LONGEST);
+    links
+}
+
+enum Found<'a> {
+    /// An earlier event.
+    Record(&'a Record),
+    /// Something that did not happen.
+    Silence(String),
+}
+
+/// The events before one.
+struct Past<'a> {
+    entry: &'a Entry,
+    records: &'a VecDeque<Record>,
+}
+
+impl<'a> Past<'a> {
+    fn cause(&self) -> Option<Found<'a>> {
+        let kind = serde_json::from_value(self.entry.detail.clone()).ok();
+        let found = match (self.entry.code.as_str(), kind) {
+            (_, Some(EventKind::Router(Report::Transition { cause, .. }))) => self.of_state(cause),
+            (_, Some(EventKind::Router(Report::Priority { from, to }))) => {
+                return self.of_priority(from, to);
+            }
+            ("vrrp_started", _) => self.nearest(RESTART, |it| {
+                matches!(it.code.as_str(), "vrrp_retry" | "daemon_started" | "reloaded")
+            }),
+            ("repaired", _) => self.own(AT_ONCE, |it| it.code == "address_lost"),
+            _ => None,
+        };
+        found.map(Found::Record)
+    }
+
+    /// Why the cause of a change of state came to be.
+    fn of_state(&self, cause: Cause) -> Option<&'a Record> {
+        match cause {
+            Cause::Started | Cause::AddressOwner => {
+                self.nearest(RESTART, |it| it.code == "vrrp_started" || self.reloads(it, ""))
+            }
+            Cause::Stopped => {
+                self.nearest(RESTART, |it| it.code == "stopping" || self.reloads(it, ""))
+            }
+            Cause::ActiveDown { last: None } => {
+                self.own(Duration::MAX, |it| it.code == "transition")
+            }
+            Cause::ActiveDown { last: Some(last) } => {
+                self.own(AT_ONCE, |it| it.code == "stalled" || is_of_active(it, last))
+            }
+            Cause::ActiveReleased { source } => self.own(RESTART, |it| is_of_active(it, source)),
+            Cause::ActiveDegraded { source, .. } => {
+                self.own(Duration::MAX, |it| is_of_active(it, source))
+            }
+            Cause::Preempts { .. } => {
+                self.own(Duration::MAX, |it| matches!(it.code.as_str(), "priority" | "transition"))
+            }
+            Cause::HigherPriority { .. } => {
+                let last = self.own(Duration::MAX, |it| it.code == "priority");
+                last.filter(|it| has_fallen(it))
+            }
+            Cause::InterfaceDown => self.nearest(AT_ONCE, |it| it.code == "interface_down"),
+            Cause::InterfaceUp => self.nearest(AT_ONCE, |it| it.code == "interface_up"),
+            Cause::NotInstalled => self
+                .own(AT_ONCE, |it| matches!(it.code.as_str(), "install_failed" | "address_lost")),
+            Cause::Retry => self.own(Duration::MAX, |it| it.code == "transition"),
+            Cause::Degraded => self.own(VERDICT, lowers),
+            Cause::Recovered => self.own(VERDICT, raises),
+            Cause::Stalled { .. } | Cause::Superseded { .. } => None,
+        }
+    }
+
+    fn of_priority(&self, from: Option<Priority>, to: Option<Priority>) -> Option<Found<'a>> {
+        let is_change = |it: &Record| self.reloads(it, "priority") || self.reloads(it, "degraded");
+        if to >= from {
+            // A daemon that comes back brings its checks' verdicts with it.
+            let is_raise = |it: &Record| {
+                self.is_own(it) && raises(it) || is_change(it) || it.code == "vrrp_adopted"
+            };
+            return self.nearest(VERDICT, is_raise).map(Found::Record);
+        }
+        let is_fall = |it: &Record| self.is_own(it) && lowers(it) || is_change(it);
+        if let Some(record) = self.nearest(VERDICT, is_fall) {
+            return Some(Found::Record(record));
+        }
+        let is_later_start =
+            |it: &Record| it.code == "daemon_started" && it.monotonic > self.entry.monotonic;
+        self.records.iter().any(is_later_start).then(|| {
+            let what = "no daemon was there to renew the verdict of the checks, which counts for \
+                        15 seconds";
+            Found::Silence(what.to_owned())
+        })
+    }
+
+    /// The last event before, of this virtual router or of all, that `wanted` accepts.
+    fn nearest(&self, window: Duration, wanted: impl Fn(&Record) -> bool) -> Option<&'a Record> {
+        let now = time::Instant::from_nanos(self.entry.monotonic);
+        self.records.iter().rev().find(|it| {
+            let then = time::Instant::from_nanos(it.monotonic);
+            then <= now && now.saturating_since(then) <= window && wanted(it)
+        })
+    }
+
+    /// The last event before of this virtual router that `wanted` accepts.
+    fn own(&self, window: Duration, wanted: impl Fn(&Record) -> bool) -> Option<&'a Record> {
+        self.nearest(window, |it| self.is_own(it) && wanted(it))
+    }
+
+    /// Whether an event concerns this virtual router.
+    fn is_own(&self, record: &Record) -> bool {
+        let Some(router) = &self.entry.router else { return false };
+        if record.router.is_some() {
+            return record.router == self.entry.router;
+        }
+        match record.detail.get("virtual_routers").and_then(Value::as_array) {
+            Some(routers) => routers.iter().any(|it| it.as_str() == Some(router)),
+            // A stop of the daemon concerns them all.
+            None => true,
+        }
+    }
+
+    /// Whether a new configuration changes `what` about this virtual router.
+    fn reloads(&self, record: &Record, what: &str) -> bool {
+        let change = self.entry.router.as_ref().map(|router| format!("{router}: {what}"));
+        record.code == "reloaded"
+            && record
+                .why
+                .as_ref()
+                .zip(change)
+                .is_some_and(|(why, change)| why.split("; ").any(|it| it.starts_with(&change)))
+    }
+}
+
+fn lowers(record: &Record) -> bool {
+    matches!(record.code.as_str(), "check_sick" | "draining" | "drained")
+}
+
+fn raises(record: &Record) -> bool {
+    matches!(record.code.as_str(), "check_healthy" | "undrained" | "drain_refused")
+}
+
+fn is_of_active(record: &Record, source: IpAddr) -> bool {
+    let code = record.code.as_str();
+    let theirs = record.detail.get("source").and_then(Value::as_str);
+    matches!(code, "active_priority" | "active_released")
+        && theirs.and_then(|it| it.parse().ok()) == Some(source)
+}
+
+fn has_fallen(record: &Record) -> bool {
+    let number = |key| record.detail.get(key).and_then(Value::as_u64).unwrap_or_default();
+    number("to") < number("from")
+}
+
+#[cfg(test)]
+#[path = "causes_tests.rs"]
+mod tests;
