@@ -5,7 +5,7 @@ use std::time::Duration;
 use lab::inject::{AdvertFrame, Sum};
 use lab::{Direction, Stamp};
 
-use crate::rig::{Rig, Setup, VRID, matrix, on_time, regular};
+use crate::rig::{Rig, Setup, VRID, Variant, matrix, on_time, regular};
 
 /// Adverts from `right` that are to be discarded, with what is wrong.
 fn wrong(rig: &Rig, right: &AdvertFrame) -> Vec<(String, AdvertFrame)> {
@@ -248,5 +248,51 @@ fn an_odd_but_right_advert_is_answered_by_an_active() {
             let took = answer.at - asked;
             assert!(took < rig.setup.interval() / 4, "{what}: {took:?}");
         }
+    });
+}
+
+/// The IP packet of a frame in two: the first bears 8 bytes of the message.
+fn fragments(variant: Variant, frame: &[u8]) -> [Vec<u8>; 2] {
+    let (ethernet, packet) = frame.split_at(14);
+    let header = if variant.is_ipv4() { 20 } else { 40 };
+    let (header, message) = packet.split_at(header);
+    let fragment = |at: usize, more: bool| {
+        let part = if more { &message[..8] } else { &message[at..] };
+        let place = u16::try_from(at).unwrap();
+        let mut header = header.to_vec();
+        let mut extension = Vec::new();
+        if variant.is_ipv4() {
+            let length = u16::try_from(20 + part.len()).unwrap();
+            header[2..4].copy_from_slice(&length.to_be_bytes());
+            header[4..6].copy_from_slice(&[0x12, 0x34]);
+            header[6..8].copy_from_slice(&((place / 8) | (u16::from(more) << 13)).to_be_bytes());
+            let sum = pnet::util::checksum(&header, 5);
+            header[10..12].copy_from_slice(&sum.to_be_bytes());
+        } else {
+            let length = u16::try_from(8 + part.len()).unwrap();
+            header[4..6].copy_from_slice(&length.to_be_bytes());
+            extension = vec![112, 0];
+            extension.extend((place | u16::from(more)).to_be_bytes());
+            extension.extend([1, 2, 3, 4]);
+            header[6] = 44;
+        }
+        [ethernet, &header, &extension, part].concat()
+    };
+    [fragment(0, true), fragment(8, false)]
+}
+
+/// An advert with many addresses may come so: the kernel puts it together.
+#[test]
+fn an_advert_in_fragments_is_heard_and_half_of_one_is_not() {
+    matrix(|variant| {
+        let rig = Setup { interval: 500, ..variant.setup() }.start();
+        let start = rig.freshly_active().at;
+        let [first, second] = fragments(variant, &rig.smaller(100).bytes());
+        rig.send_bytes(&first);
+        std::thread::sleep(rig.setup.interval() / 5);
+        rig.silent(start + Duration::from_millis(1));
+        let asked = rig.send_bytes(&second);
+        let answer = rig.advert(asked);
+        on_time("answer", asked, Duration::ZERO, answer.at, rig.setup.interval() / 5);
     });
 }

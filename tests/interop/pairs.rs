@@ -1,4 +1,5 @@
-//! A pair of one mainstay and one other, from start to death, each in both places.
+//! A pair of one mainstay and one other, keepalived, FRR or a second mainstay, from start to death,
+//! each in both places.
 
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ fn pair(family: Family, theirs: Kind) -> Pair {
     Pair {
         family,
         ours: Daemon { families, preempt, interval: INTERVAL, ..mainstay() },
-        theirs: Daemon { families, preempt, ..Daemon::new(theirs, INTERVAL) },
+        theirs: Daemon { kind: theirs, families, preempt, interval: INTERVAL, ..mainstay() },
     }
 }
 
@@ -163,6 +164,11 @@ pairs! {
     keepalived_ipv6_virtual_mac: pair(Family::Ipv6, Kind::Keepalived).with(virtual_mac);
     keepalived_ipv4_unicast: pair(Family::Ipv4, Kind::Keepalived).with(unicast);
     keepalived_ipv6_unicast: pair(Family::Ipv6, Kind::Keepalived).with(unicast);
+    mainstay_ipv4_virtual_mac: pair(Family::Ipv4, Kind::Mainstay).with(virtual_mac);
+    mainstay_ipv6: pair(Family::Ipv6, Kind::Mainstay);
+    mainstay_ipv6_virtual_mac: pair(Family::Ipv6, Kind::Mainstay).with(virtual_mac);
+    mainstay_ipv4_unicast: pair(Family::Ipv4, Kind::Mainstay).with(unicast);
+    mainstay_ipv6_unicast: pair(Family::Ipv6, Kind::Mainstay).with(unicast);
     frr_ipv4: pair(Family::Ipv4, Kind::Frr);
     frr_ipv6: pair(Family::Ipv6, Kind::Frr);
     frr_ipv4_virtual_mac: pair(Family::Ipv4, Kind::Frr).with(virtual_mac);
