@@ -5,7 +5,7 @@ mod support;
 
 use lab::{Node, Part};
 use serde_json::Value;
-use support::{M1, M2, Net, mainstay, poll};
+use support::{M1, M2, M3, Net, mainstay, poll};
 
 /// The explanation of the first virtual router.
 fn explained(net: &Net, node: Node) -> Value {
@@ -62,6 +62,10 @@ fn each_node_explains_a_takeover_from_its_own_side() {
     assert_eq!(there["last_move"]["from"], "m1");
     let causes = chain(&there);
     assert!(causes.iter().any(|it| it.contains("the VRRP process died")), "{causes:?}");
+
+    // m3 has only listened.
+    let seen = until(&net, M3, "the move", |it| it["last_move"]["to"] == "m2");
+    assert_eq!((&seen["last_move"]["from"], &seen["state"]), (&"m1".into(), &"Backup".into()));
 
     let text = text(&net, M2);
     for part in

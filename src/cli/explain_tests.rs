@@ -1,8 +1,8 @@
 //! What the operator reads, for each cause of a move and each thing that can be wrong.
 #![allow(clippy::unwrap_used)]
 
-use serde_json::json;
 use vrrp::Priority;
+use vrrp::conflict::ConflictKind;
 use vrrp::proto::{Event, EventKind, Stamp};
 use vrrp::router::State::{Active, Backup, Initialize};
 use vrrp::router::{Cause, Report, State};
@@ -13,7 +13,7 @@ use crate::config;
 use crate::daemon::spec;
 use crate::events::{Entry, Log};
 use crate::explain::{Setup, explain};
-use crate::status::{Status, TransitionStatus, VirtualRouterStatus};
+use crate::status::{Conflict, Status, TransitionStatus, VirtualRouterStatus};
 
 const FILE: &str = r#"
     [cluster]
@@ -42,6 +42,7 @@ const FILE: &str = r#"
 const START: u64 = 1_769_860_800_000;
 const M1: &str = "10.0.0.11";
 const M2: &str = "10.0.0.12";
+const M3: &str = "10.0.0.13";
 
 /// What one node has seen, and what it is now.
 struct Story {
@@ -142,18 +143,11 @@ impl Story {
     fn hears(mut self, node: &str, from: Option<u8>, to: u8) -> Self {
         let router = self.router();
         (router.active_router, router.active_priority) = (Some(source(node)), Some(to));
-        let entry = match from {
-            Some(from) => {
-                let what = format!("the Active {node} advertises priority {to}");
-                Entry::now("active_priority", what).because(format!("it was {from}"))
-            }
-            None => {
-                let what = format!("the Active is {node}, with priority {to}");
-                Entry::now("active_priority", what)
-            }
-        };
-        let detail = json!({ "source": node, "from": from, "to": to });
-        self.tells(entry.of("api").with(detail))
+        self.reports(Report::ActivePriority {
+            source: source(node),
+            from: from.map(level),
+            to: level(to),
+        })
     }
 
     /// Started, and nobody is there.
@@ -741,4 +735,37 @@ fn a_node_without_virtual_routers() {
     let mut story = Story::of("m1");
     story.status.virtual_routers.clear();
     assert_eq!(story.text(), "m1 has no virtual routers: nothing to explain\n");
+}
+
+#[test]
+fn each_kind_of_conflict_says_what_to_do() {
+    let mut story = Story::of("m1").starts_alone().after(60_000);
+    let now = story.now();
+    let conflict = |kind| Conflict {
+        kind,
+        source: source(M3),
+        mac: "52:54:00:00:00:03".parse().ok(),
+        detail: "10.0.0.13 differs".to_owned(),
+        since: now,
+        last: now,
+        count: 3,
+    };
+    story.router().conflicts = ConflictKind::ALL.into_iter().map(conflict).collect();
+    let text = story.text();
+    let (_, wrong) = text.split_once("WRONG").unwrap();
+    let expected = "\
+WRONG       another host has a virtual address: 10.0.0.13 at 52:54:00:00:00:03: m3 differs
+              -> find the host with this Ethernet address and take the virtual address off it
+              two Actives: m3 (10.0.0.13) at 52:54:00:00:00:03: m3 differs
+              -> IP protocol 112 must pass both ways between the masters: look for a firewall, for a switch with IGMP or MLD snooping, for a broken link
+              a router does not hear this node: m3 (10.0.0.13) at 52:54:00:00:00:03: m3 differs
+              -> IP protocol 112 must pass both ways between the masters: look for a firewall, for a switch with IGMP or MLD snooping, for a broken link
+              a router advertises other addresses: m3 (10.0.0.13) at 52:54:00:00:00:03: m3 differs
+              -> compare `addresses` in the files of both; if it is another cluster, one of the two needs another vrid
+              a router advertises at another interval: m3 (10.0.0.13) at 52:54:00:00:00:03: m3 differs
+              -> set the same advert_interval on all masters
+              routers send different checksums: m3 (10.0.0.13) at 52:54:00:00:00:03: m3 differs
+              -> set checksum = \"pseudo-header\" on all masters if one is keepalived or FRR
+";
+    assert_eq!(format!("WRONG{wrong}"), expected);
 }

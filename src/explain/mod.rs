@@ -72,7 +72,7 @@ fn explain_router(view: &View, records: &[&Record]) -> RouterExplanation {
         why: reasons::why(view, &names),
         last_move,
         would_move: forecast::would_move(view, &names),
-        wrong: wrong::of_router(view),
+        wrong: wrong::of_router(view, &names),
     }
 }
 

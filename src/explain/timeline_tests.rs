@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use serde_json::json;
 use vrrp::Priority;
 use vrrp::proto::{Event, Stamp};
 use vrrp::router::State::{Active, Backup, Initialize};
@@ -46,22 +45,13 @@ impl Story {
         self
     }
 
-    fn hears(mut self, source: &str, from: Option<u8>, to: u8) -> Self {
-        let entry = match from {
-            Some(from) => {
-                let what = format!("the Active {source} advertises priority {to}");
-                Entry::now("active_priority", what).because(format!("it was {from}"))
-            }
-            None => {
-                let what = format!("the Active is {source}, with priority {to}");
-                Entry::now("active_priority", what)
-            }
-        };
-        let detail = json!({ "source": source, "from": from, "to": to });
-        let second = u64::try_from(self.0.len()).unwrap() + 1;
-        let at = Timestamp::from_unix_nanos(second * 1_000_000_000);
-        self.0.push(Entry { at, ..entry.of("api").with(detail) });
-        self
+    fn hears(self, source: &str, from: Option<u8>, to: u8) -> Self {
+        let priority = |it| Priority::new(it).unwrap();
+        self.report(Report::ActivePriority {
+            source: source.parse().unwrap(),
+            from: from.map(priority),
+            to: priority(to),
+        })
     }
 
     fn end(self) -> Timeline {

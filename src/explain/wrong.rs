@@ -1,15 +1,18 @@
 //! What is wrong now, and what to do.
 
+use vrrp::conflict::ConflictKind;
 use vrrp::router::State;
 
 use super::model::Finding;
+use super::names::Names;
 use super::view::{Fitness, View};
 use crate::events::list;
-use crate::status::Status;
+use crate::status::{Conflict, Status};
 
 /// What is wrong with one virtual router.
-pub fn of_router(view: &View) -> Vec<Finding> {
-    of_state(view).into_iter().collect()
+pub fn of_router(view: &View, names: &Names) -> Vec<Finding> {
+    let conflicts = view.router.conflicts.iter().map(|it| of_conflict(it, names));
+    of_state(view).into_iter().chain(conflicts).collect()
 }
 
 /// What is wrong with the node.
@@ -57,4 +60,32 @@ fn of_state(view: &View) -> Option<Finding> {
             problem.map(|problem| Finding::said(problem.to_owned()))
         }
     }
+}
+
+fn of_conflict(conflict: &Conflict, names: &Names) -> Finding {
+    let Conflict { kind, source, mac, detail, .. } = conflict;
+    let who = match kind {
+        ConflictKind::ForeignArp => source.to_string(),
+        _ => names.long(*source),
+    };
+    let mac = mac.map(|mac| format!(" at {mac}")).unwrap_or_default();
+    let what = format!("{kind}: {who}{mac}: {}", names.tell(detail));
+    let help = match kind {
+        ConflictKind::ForeignArp => {
+            "find the host with this Ethernet address and take the virtual address off it"
+        }
+        ConflictKind::Rival | ConflictKind::OneWay => {
+            "IP protocol 112 must pass both ways between the masters: look for a firewall, for a \
+             switch with IGMP or MLD snooping, for a broken link"
+        }
+        ConflictKind::OtherAddresses => {
+            "compare `addresses` in the files of both; if it is another cluster, one of the two \
+             needs another vrid"
+        }
+        ConflictKind::OtherInterval => "set the same advert_interval on all masters",
+        ConflictKind::OtherChecksum => {
+            "set checksum = \"pseudo-header\" on all masters if one is keepalived or FRR"
+        }
+    };
+    Finding::new(what, help)
 }
