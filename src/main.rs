@@ -9,8 +9,6 @@ mod events;
 mod exit;
 mod explain;
 mod fence;
-// Started by the daemon in the next step.
-#[allow(dead_code, unused_imports)]
 mod health;
 mod host;
 mod metrics;

@@ -12,10 +12,12 @@ use vrrp::conflict::ConflictKind;
 use vrrp::proto::{
     ConflictStatus, Histogram, LastTransition, RouterSpec, RouterStatus, TransitionCount,
 };
-use vrrp::router::{Cause, State};
+use vrrp::router::{Cause, Eligibility, State};
 use vrrp::wire::ChecksumForm;
 use vrrp::{Family, Mac, wire};
 
+use crate::daemon::Mark;
+use crate::health::{CheckStatus, Standing};
 use crate::timestamp::Timestamp;
 
 /// The status of the daemon on this node.
@@ -35,6 +37,9 @@ pub struct Status {
     pub vrrp: VrrpStatus,
     /// The virtual routers, by name.
     pub virtual_routers: Vec<VirtualRouterStatus>,
+    /// The checks, in the order of the file.
+    #[serde(default)]
+    pub checks: Vec<CheckStatus>,
     /// Discarded packets: per interface, by reason.
     pub dropped: BTreeMap<String, BTreeMap<String, u64>>,
     /// What the operator should know, each in a sentence.
@@ -90,6 +95,16 @@ pub struct VirtualRouterStatus {
     pub priority: u8,
     /// The priority that it advertises, or would; absent while it takes no part.
     pub effective_priority: Option<u8>,
+    /// Whether it should have the addresses: `healthy`, `degraded` or `drained`; absent while that
+    /// is not known.
+    #[serde(default)]
+    pub eligibility: Option<Eligibility>,
+    /// The names of the checks that decide on that.
+    #[serde(default)]
+    pub checks: Vec<String>,
+    /// Since when it has been drained, and by whom.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drained: Option<Mark>,
     /// The virtual addresses.
     pub addresses: Vec<IpAddr>,
     /// Whether this node has all of them; `null` if it is not known.
@@ -194,6 +209,17 @@ impl Status {
                 Some(State::Active | State::Backup) => {}
                 None => found.push(format!("what {name} does is not known")),
             }
+            if router.eligibility == Some(Eligibility::Degraded) {
+                let sick = self.checks.iter().filter(|check| {
+                    router.checks.contains(&check.name) && check.standing != Standing::Healthy
+                });
+                let why: Vec<String> =
+                    sick.map(|it| format!("{}: {}", it.name, it.reason)).collect();
+                found.push(match why.as_slice() {
+                    [] => format!("{name} is degraded"),
+                    why => format!("{name} is degraded: {}", why.join("; ")),
+                });
+            }
         }
         found
     }
@@ -212,6 +238,7 @@ impl VirtualRouterStatus {
             state: Some(status.state),
             priority: status.priority.get(),
             effective_priority: status.effective_priority.map(vrrp::Priority::get),
+            eligibility: Some(status.eligibility),
             addresses: status.addresses.clone(),
             installed: Some(status.installed),
             active_router: status.active_router,
@@ -242,6 +269,9 @@ impl VirtualRouterStatus {
             state: Some(State::Initialize),
             priority: spec.config.priority.get(),
             effective_priority: None,
+            eligibility: None,
+            checks: Vec::new(),
+            drained: None,
             addresses: spec.config.addresses.as_slice().to_vec(),
             installed: Some(false),
             active_router: None,

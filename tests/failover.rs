@@ -81,20 +81,36 @@ fn with_preempt_always_the_higher_priority_takes_over_when_it_returns() {
     net.unmoved(M1, added(&net.events_seen(), M1, back).unwrap() + Duration::from_millis(500));
 }
 
-/// RFC 9568, 6.4.3: Shutdown.
+/// DESIGN 2.4: a successor takes over before the Active stops, which then is a Backup and says nothing.
 #[test]
-fn an_orderly_stop_says_priority_0_and_removes_the_vip_before_the_exit() {
+fn an_orderly_stop_hands_the_vip_over_and_removes_it_before_the_exit() {
     let Some(net) = Net::settled(2, &mainstay()) else { return };
     let stopped = Stamp::now();
     net.lab().stop(M1).unwrap();
     assert!(!net.addresses(M1).contains(&VIP), "the VIP outlived the daemon");
-    let farewell = net.advert(M1, stopped, |advert| advert.priority == 0);
+    let drained = net.advert(M1, stopped, |advert| advert.priority == 1);
     net.owned_by(M2);
     let transition = net.event_where(M2, "transition", |event| event["detail"]["to"] == "Active");
-    assert_eq!(transition["detail"]["cause_code"], "active_released");
-    assert!(net.advert(M2, stopped, |advert| advert.priority == 244).at > farewell.at);
-    assert_eq!(net.sent(M1, farewell.at), 0, "it spoke again after its farewell");
+    assert_eq!(transition["detail"]["cause_code"], "active_degraded");
+    assert!(net.advert(M2, stopped, |advert| advert.priority == 244).at > drained.at);
+    assert!(!net.gave_up(M1, stopped));
     assert_eq!(net.mainstay(M1, &["status"]).code, Some(4));
+    net.unmoved(M2, Stamp::now());
+}
+
+/// RFC 9568, 6.4.3: Shutdown, where nobody takes over before.
+#[test]
+fn a_stop_without_a_successor_says_priority_0_and_removes_the_vip_before_the_exit() {
+    let Some(net) = Net::up(2) else { return };
+    net.start(&[M1], &mainstay());
+    net.owned_by(M1);
+    net.reconfigure(M1, |text| text.replace("vrid = 51", "vrid = 51\ndrain_timeout = \"300ms\""));
+    let stopped = Stamp::now();
+    net.lab().stop(M1).unwrap();
+    assert!(!net.addresses(M1).contains(&VIP), "the VIP outlived the daemon");
+    let farewell = net.advert(M1, stopped, |advert| advert.priority == 0);
+    assert_eq!(net.sent(M1, farewell.at), 0, "it spoke again after its farewell");
+    assert!(net.sent(M1, stopped) > 0, "it served while it waited");
 }
 
 /// RFC 9568, 6.4.2: a Backup that stops says nothing.

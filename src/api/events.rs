@@ -5,16 +5,15 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Query, State};
-use axum::http::header::CONTENT_TYPE;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use http_body_util::channel::{Channel, Sender};
 use serde::Deserialize;
 use tokio::time::timeout;
 
 use super::Shared;
+use super::ndjson::{self, answer};
 use crate::events::{Filter, Log, Record};
 
-const NDJSON: &str = "application/x-ndjson";
 /// An empty line this often tells whether the follower is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// How many writes may wait for a slow follower.
@@ -41,7 +40,7 @@ pub async fn events(
     } else {
         Body::from(lines(&shared.log.after(filter.after), &filter))
     };
-    ([(CONTENT_TYPE, NDJSON)], body).into_response()
+    answer(body)
 }
 
 async fn follow(log: Log, filter: Filter, mut sender: Sender<Bytes>) {
@@ -69,11 +68,6 @@ async fn follow(log: Log, filter: Filter, mut sender: Sender<Bytes>) {
 }
 
 fn lines(records: &[Record], filter: &Filter) -> Bytes {
-    let mut text = String::new();
-    for record in records.iter().filter(|it| filter.admits(it)) {
-        // A record is plain data: it always has a JSON form.
-        text.push_str(&serde_json::to_string(record).unwrap_or_default());
-        text.push('\n');
-    }
-    Bytes::from(text)
+    let admitted: Vec<&Record> = records.iter().filter(|it| filter.admits(it)).collect();
+    ndjson::lines(&admitted)
 }

@@ -3,8 +3,10 @@
 //! Only root and the daemon's own user may use it, whatever the socket's mode says: see
 //! `docs/decisions/0005-api-access.md`.
 
+mod drain;
 mod events;
 mod explain;
+mod ndjson;
 mod peer;
 
 use axum::Json;
@@ -43,6 +45,8 @@ pub async fn serve(listener: UnixListener, commands: mpsc::Sender<Command>, log:
         .route("/v1/explain", get(explain::explain))
         .route("/v1/reload", post(reload))
         .route("/v1/fence", post(fence))
+        .route("/v1/drain", post(drain::drain))
+        .route("/v1/undrain", post(drain::undrain))
         .layer(middleware::from_fn(peer::authorize))
         .with_state(Shared { commands, log });
     let service = router.into_make_service_with_connect_info::<peer::Peer>();

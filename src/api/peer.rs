@@ -14,6 +14,13 @@ pub struct Peer {
     uid: Option<u32>,
 }
 
+impl Peer {
+    /// The user, for people.
+    pub fn name(self) -> String {
+        self.uid.map_or_else(|| "an unknown user".to_owned(), |uid| format!("user {uid}"))
+    }
+}
+
 impl Connected<IncomingStream<'_, UnixListener>> for Peer {
     fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
         Self { uid: stream.io().peer_cred().ok().map(|credentials| credentials.uid()) }

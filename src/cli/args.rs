@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::config::NodeName;
+use crate::config::{self, NodeName};
 use crate::exit::Failure;
 use crate::runtime_dir::RuntimeDir;
 use crate::timestamp::Timestamp;
@@ -61,6 +61,10 @@ pub enum Command {
 
 #[derive(Debug, Subcommand)]
 pub enum VipCommand {
+    /// Hand the virtual IPs over to another node and take no more, until `vip undrain`
+    Drain(DrainArgs),
+    /// Take part again after `vip drain`
+    Undrain(UndrainArgs),
     /// Remove the virtual IPs that a dead daemon has left on this node, and tell the peers
     Fence(FenceArgs),
 }
@@ -177,6 +181,56 @@ Waits until the new configuration is in force. No virtual IP moves unless the ch
 
 Examples:
   mainstay check && mainstay reload";
+
+const DRAIN_HELP: &str = "\
+Advertises priority 1 and goes on serving until another router is Active: no request is lost. The
+drain is kept over restarts of mainstay and of the node. If nobody takes over in time, the virtual
+IP stays, nothing has changed, and the exit code is 5.
+
+Exit codes: 0 drained, 4 the daemon does not run, 5 nobody takes over.
+
+Examples:
+  mainstay vip drain && reboot
+  mainstay vip drain --router apiserver --timeout 30s
+  mainstay vip drain --force        drained even if nobody takes over; the VIP stays until then";
+
+#[derive(Debug, Args)]
+#[command(after_help = DRAIN_HELP)]
+pub struct DrainArgs {
+    /// The virtual router [default: all of this node]
+    #[arg(long, value_name = "NAME")]
+    pub router: Option<String>,
+    /// Drain it even if nobody takes over
+    #[arg(long)]
+    pub force: bool,
+    /// How long another router is waited for, such as 5s or 1m, 10m at most [default: each
+    /// virtual router's drain_timeout]
+    #[arg(long, value_name = "TIME", value_parser = parse_timeout)]
+    pub timeout: Option<Duration>,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+const UNDRAIN_HELP: &str = "\
+The virtual IP does not come back by itself: a healthy Active keeps it, unless `preempt` is
+\"always\".
+
+Examples:
+  mainstay vip undrain";
+
+#[derive(Debug, Args)]
+#[command(after_help = UNDRAIN_HELP)]
+pub struct UndrainArgs {
+    /// The virtual router [default: all of this node]
+    #[arg(long, value_name = "NAME")]
+    pub router: Option<String>,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+fn parse_timeout(text: &str) -> Result<Duration, String> {
+    config::drain_timeout(text)
+}
 
 const FENCE_HELP: &str = "\
 For use when mainstay is dead. While its VRRP process lives, this is refused with exit code 5: the

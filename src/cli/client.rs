@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
@@ -46,7 +47,20 @@ impl Client {
 
     /// The lines of the answer to `GET path`, as they come.
     pub async fn lines(&self, path: &str) -> Result<Lines, Failure> {
-        let response = self.request(Method::GET, path, Exit::Failed).await?;
+        let response = self.request(Method::GET, path, None, Exit::Failed).await?;
+        Ok(Lines { body: response.into_body(), rest: Vec::new() })
+    }
+
+    /// The lines of the answer to `POST path` with a JSON document, as they come; a refusal ends the
+    /// program with `refused`.
+    pub async fn post_lines(
+        &self,
+        path: &str,
+        document: &impl Serialize,
+        refused: Exit,
+    ) -> Result<Lines, Failure> {
+        let body = serde_json::to_vec(document).context("cannot ask the daemon")?;
+        let response = self.request(Method::POST, path, Some(body), refused).await?;
         Ok(Lines { body: response.into_body(), rest: Vec::new() })
     }
 
@@ -57,18 +71,19 @@ impl Client {
         refused: Exit,
     ) -> Result<T, Failure> {
         let answer = async {
-            let response = self.request(method, path, refused).await?;
+            let response = self.request(method, path, None, refused).await?;
             let body = read(response.into_body()).await?;
             Ok(serde_json::from_slice(&body).context("the daemon's answer is not understood")?)
         };
         timeout(PATIENCE, answer).await.unwrap_or_else(|_| Err(self.silent()))
     }
 
-    /// Sends a request and waits for the head of its answer.
+    /// Sends a request, with a JSON document if there is one, and waits for the head of its answer.
     async fn request(
         &self,
         method: Method,
         path: &str,
+        document: Option<Vec<u8>>,
         refused: Exit,
     ) -> Result<Response<Incoming>, Failure> {
         let stream = UnixStream::connect(&self.socket)
@@ -77,11 +92,12 @@ impl Client {
         let answer = async {
             let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
             tokio::spawn(connection);
-            let request = Request::builder()
-                .method(method)
-                .uri(path)
-                .header("host", "mainstay")
-                .body(Empty::<Bytes>::new())?;
+            let request = Request::builder().method(method).uri(path).header("host", "mainstay");
+            let request = match &document {
+                Some(_) => request.header("content-type", "application/json"),
+                None => request,
+            };
+            let request = request.body(Full::new(Bytes::from(document.unwrap_or_default())))?;
             anyhow::Ok(sender.send_request(request).await?)
         };
         let response = timeout(PATIENCE, answer)
@@ -95,7 +111,8 @@ impl Client {
         }
     }
 
-    fn silent(&self) -> Failure {
+    /// The daemon does not answer.
+    pub fn silent(&self) -> Failure {
         let socket = self.socket.display();
         Failure::new(
             Exit::Failed,

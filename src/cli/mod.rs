@@ -3,6 +3,7 @@
 mod args;
 mod check;
 mod client;
+mod drain;
 mod events;
 mod explain;
 mod explain_text;
@@ -47,7 +48,11 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Events(args) => events::run(instance, &args),
         Command::Explain(args) => explain::run(instance, &args),
         Command::Reload => reload::run(instance),
-        Command::Vip { command: VipCommand::Fence(args) } => fence::run(instance, &args),
+        Command::Vip { command } => match command {
+            VipCommand::Drain(args) => drain::drain(instance, &args),
+            VipCommand::Undrain(args) => drain::undrain(instance, &args),
+            VipCommand::Fence(args) => fence::run(instance, &args),
+        },
         Command::Completions { shell } => completions(shell),
         Command::Vrrp => vrrp::run(log),
     }

@@ -6,14 +6,19 @@ use vrrp::router::State;
 use vrrp::wire::ChecksumForm;
 
 use super::output::{Colour, Style};
+use crate::daemon::Mark;
 use crate::events::list;
+use crate::health::{CheckStatus, Standing};
 use crate::status::{Conflict, Status, VirtualRouterStatus, VrrpStatus};
 use crate::timestamp::{Timestamp, span};
 
 /// The text, at the time `now`.
 pub fn render(status: &Status, now: Timestamp, style: Style) -> String {
     let mut blocks = vec![head(status)];
-    blocks.extend(status.virtual_routers.iter().map(|router| block(router, now, style)));
+    blocks.extend(status.virtual_routers.iter().map(|router| {
+        let checks = status.checks.iter().filter(|check| router.checks.contains(&check.name));
+        block(router, checks, now, style)
+    }));
     blocks.extend(dropped(status));
     blocks.extend(remarks(status, style));
     blocks.join("\n")
@@ -30,7 +35,12 @@ fn head(status: &Status) -> String {
     format!("{node} ({role}), mainstay {version}, process {pid}, {vrrp}\n")
 }
 
-fn block(router: &VirtualRouterStatus, now: Timestamp, style: Style) -> String {
+fn block<'a>(
+    router: &VirtualRouterStatus,
+    checks: impl Iterator<Item = &'a CheckStatus>,
+    now: Timestamp,
+    style: Style,
+) -> String {
     let mut text = String::new();
     let mut line = |label: &str, value: &str| {
         // Writing to a String cannot fail.
@@ -39,6 +49,12 @@ fn block(router: &VirtualRouterStatus, now: Timestamp, style: Style) -> String {
     line("state", &state(router, now, style));
     if let Some(last) = &router.last_transition {
         line("why", &format!("{} -> {}: {}", last.from, last.to, last.cause));
+    }
+    if let Some(mark) = &router.drained {
+        line("drained", &drained(mark, now, style));
+    }
+    for check in checks {
+        line("check", &checked(check, now, style));
     }
     line("addresses", &addresses(router));
     line("priority", &priority(router));
@@ -106,6 +122,26 @@ fn state(router: &VirtualRouterStatus, now: Timestamp, style: Style) -> String {
         }
         None => state,
     }
+}
+
+fn drained(mark: &Mark, now: Timestamp, style: Style) -> String {
+    let Mark { since, by } = mark;
+    let drained = style.paint(Colour::Yellow, &format!("for {}", span(now.since(*since))));
+    format!("{drained}, by {by}: `mainstay vip undrain` ends it")
+}
+
+fn checked(check: &CheckStatus, now: Timestamp, style: Style) -> String {
+    let CheckStatus { name, standing, reason, warning, since, .. } = check;
+    let (colour, standing) = match standing {
+        Standing::Healthy if warning.is_some() => (Colour::Yellow, "healthy"),
+        Standing::Healthy => (Colour::Green, "healthy"),
+        Standing::Sick => (Colour::Red, "sick"),
+        Standing::Unknown => (Colour::Yellow, "not known yet"),
+    };
+    let standing = style.paint(colour, standing);
+    let why = warning.as_ref().unwrap_or(reason);
+    let why = if why.is_empty() { String::new() } else { format!(": {why}") };
+    format!("{name} {standing} for {}{why}", span(now.since(*since)))
 }
 
 fn addresses(router: &VirtualRouterStatus) -> String {

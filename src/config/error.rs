@@ -143,6 +143,12 @@ impl Fault {
         Self { message: message.into(), help: Some(help.into()) }
     }
 
+    /// In one line, where there is no file to show.
+    pub(super) fn in_words(self) -> String {
+        let help = self.help.map(|help| format!(": {help}")).unwrap_or_default();
+        self.message + &help
+    }
+
     /// What is wrong, where only the operator can know what was meant.
     pub(super) fn without_help(message: impl Into<String>) -> Self {
         Self { message: message.into(), help: None }

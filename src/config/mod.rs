@@ -3,7 +3,7 @@
 //! A file is read in steps, each of which reports all that it finds before the next one starts:
 //!
 //! 1. `syntax`: TOML, and the sections, keys and types of `raw`;
-//! 2. `support`: what this version cannot do yet;
+//! 2. `support`: sections that this version does not know yet;
 //! 3. `value`, by way of `node`, `virtual_router`, `check` and `api`: each value by itself;
 //! 4. `cluster`, `priority` and `transport`: what values mean to each other, and the result, `model`.
 //!
@@ -30,6 +30,7 @@ mod tests;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::time::Duration;
 
 pub use check::{Check, Tolerance};
 pub use error::ConfigError;
@@ -37,10 +38,18 @@ pub use model::{Config, NodeConfig, NodeName, Role, VirtualRouter};
 pub use probe::{Command, Endpoint, Identity, Probe, Tls, Url};
 
 use error::Problems;
-use raw::Raw;
 
 /// A larger file, in bytes, is not read.
 const MAX_SIZE: u64 = 1 << 20;
+
+/// Reads a time as `drain_timeout` of a virtual router has it.
+///
+/// # Errors
+/// If it is none, or out of range; in words.
+pub fn drain_timeout(text: &str) -> Result<Duration, String> {
+    let time = value::duration_within(text, Duration::ZERO, virtual_router::MAX_DRAIN_TIMEOUT);
+    time.map_err(error::Fault::in_words)
+}
 
 /// Reads and checks a file.
 ///
@@ -62,24 +71,16 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
 /// # Errors
 /// For everything that is wrong with it.
 pub fn parse(text: &str, file_name: &str) -> Result<Config, ConfigError> {
-    parse_with(text, file_name, support::refuse_values)
-}
-
-/// What a version refuses although it can read it.
-type Refuse = fn(&Raw, &mut Problems);
-
-fn parse_with(text: &str, file_name: &str, refuse: Refuse) -> Result<Config, ConfigError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut problems = Problems::default();
-    match read(text, file_name, refuse, &mut problems) {
+    match read(text, file_name, &mut problems) {
         Some(config) if problems.is_empty() => Ok(config),
         _ => Err(problems.into_error(file_name, text)),
     }
 }
 
-fn read(text: &str, file_name: &str, refuse: Refuse, problems: &mut Problems) -> Option<Config> {
+fn read(text: &str, file_name: &str, problems: &mut Problems) -> Option<Config> {
     let raw = syntax::read(text, problems)?;
-    refuse(&raw, problems);
     let parts = cluster::check(raw, problems)?;
     cluster::assemble(parts, file_name, problems)
 }

@@ -4,7 +4,6 @@
 use toml::de::DeTable;
 
 use super::error::{Fault, Problems};
-use super::raw::Raw;
 
 /// Sections that later versions read.
 const LATER_SECTIONS: [&str; 6] =
@@ -15,16 +14,6 @@ pub(super) fn refuse_sections(file: &mut DeTable<'_>, problems: &mut Problems) {
     for section in LATER_SECTIONS {
         if let Some((key, _)) = file.remove_entry(section) {
             problems.add(key.span(), refusal(&format!("[{section}]"), "remove the section"));
-        }
-    }
-}
-
-/// Reports the values that only later versions can work with.
-pub(super) fn refuse_values(file: &Raw, problems: &mut Problems) {
-    let mut refuse = |span, what, help| problems.add(span, refusal(what, help));
-    for router in file.virtual_router.iter().map(|router| &router.value) {
-        if let Some(checks) = &router.checks {
-            refuse(checks.span(), "`checks`", "remove the key");
         }
     }
 }

@@ -16,7 +16,7 @@ use super::value;
 
 const DEFAULT_LEASE_SECS: u32 = 3;
 const DEFAULT_DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
-const MAX_DRAIN_TIMEOUT: Duration = Duration::from_secs(600);
+pub(super) const MAX_DRAIN_TIMEOUT: Duration = Duration::from_secs(600);
 /// As many as Ethernet's 1500 bytes carry: advertisements are never fragmented.
 const MAX_IPV6_ADDRESSES: usize = (1500 - 40 - 8) / 16;
 

@@ -2,15 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use anyhow::Context;
 use sd_notify::NotifyState;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 use vrrp::proto::{Event, EventKind, ProcessStatus, RouterStatus};
-use vrrp::router::Report;
+use vrrp::router::{Cause, Report, State};
 
 use super::backoff::Backoff;
+use super::drain::{DrainRequest, Steps, UndrainRequest};
+use super::draining::{DrainError, Draining};
+use super::eligibility::Eligibilities;
 use super::plan::Plan;
 use super::reload::ReloadError;
 use super::signals::{Asked, Signals};
@@ -21,6 +24,7 @@ use crate::events::{Entry, Log};
 use crate::exit::Exit;
 use crate::explain::Setup;
 use crate::fence::{Fencer, Fencing, Spoken, Vips};
+use crate::health::Health;
 use crate::host::Host;
 use crate::metrics;
 use crate::status::Status;
@@ -36,6 +40,10 @@ pub enum Command {
     Reload(oneshot::Sender<Result<Reloaded, ReloadError>>),
     /// Remove the addresses; refused while a VRRP process runs.
     Fence(oneshot::Sender<Result<Vec<Fencing>, String>>),
+    /// Hand the addresses of virtual routers over.
+    Drain(DrainRequest, oneshot::Sender<Result<Steps, DrainError>>),
+    /// Let them take part again.
+    Undrain(UndrainRequest, oneshot::Sender<Result<Steps, DrainError>>),
 }
 
 /// A configuration that was taken.
@@ -61,6 +69,9 @@ pub struct Daemon {
     pub(super) host: Host,
     pub(super) record: Record,
     pub(super) known: Known,
+    pub(super) health: Health,
+    pub(super) eligibilities: Eligibilities,
+    pub(super) draining: Draining,
     pub(super) log: Log,
     pub(super) waiting: Waiting,
     pub(super) stopping: Stopping,
@@ -93,6 +104,8 @@ pub(super) struct Record {
 pub(super) struct Known {
     pub(super) routers: BTreeMap<String, RouterStatus>,
     pub(super) process: Option<ProcessStatus>,
+    /// When virtual routers left Active: their addresses may stay for a moment.
+    pub(super) left_active: BTreeMap<String, Instant>,
     /// The part of a status that has come so far.
     pub(super) incoming: BTreeMap<String, RouterStatus>,
     /// Whether a status is under way, and another is wanted after it.
@@ -104,17 +117,22 @@ pub(super) struct Known {
 impl Known {
     /// The virtual routers that were Active.
     pub(super) fn active(&self) -> BTreeSet<String> {
-        let active = self.routers.values().filter(|it| it.state == vrrp::router::State::Active);
+        let active = self.routers.values().filter(|it| it.state == State::Active);
         active.map(|it| it.name.clone()).collect()
     }
 
     /// A virtual router has changed state.
     pub(super) fn take(&mut self, event: &Event) {
-        if let EventKind::Router(Report::Transition { to, .. }) = &event.kind
-            && let Some(name) = &event.router
-            && let Some(router) = self.routers.get_mut(name)
-        {
-            router.state = *to;
+        let EventKind::Router(Report::Transition { from, to, cause }) = event.kind else { return };
+        let Some(name) = &event.router else { return };
+        if from == State::Active {
+            self.left_active.insert(name.clone(), Instant::now());
+        }
+        if let Some(router) = self.routers.get_mut(name) {
+            router.state = to;
+            if let Cause::HigherPriority { source, priority } = cause {
+                (router.active_router, router.active_priority) = (Some(source), Some(priority));
+            }
         }
     }
 }
@@ -155,6 +173,10 @@ impl Daemon {
             watchdog
         });
         let host = Host::start(options.runtime_dir.host())?;
+        let health = Health::start(&plan.checks).context("cannot start the checks")?;
+        let mut eligibilities = Eligibilities::default();
+        eligibilities.plan(plan.checked());
+        let (draining, unreadable) = Draining::load(options.state_dir.join("drained.json"));
         let mut daemon = Self {
             options,
             plan,
@@ -167,6 +189,9 @@ impl Daemon {
             host,
             record: Record::default(),
             known: Known::default(),
+            health,
+            eligibilities,
+            draining,
             log,
             waiting: Waiting::default(),
             stopping: Stopping::No,
@@ -178,6 +203,8 @@ impl Daemon {
             tick,
             watchdog,
         };
+        unreadable.into_iter().for_each(|entry| daemon.note(entry));
+        daemon.set_drained();
         daemon.attach().await?;
         Ok(daemon)
     }
@@ -196,12 +223,17 @@ impl Daemon {
                 happening = self.vrrp.next() => self.on_vrrp(happening).await,
                 () = due(&mut self.watchdog) => self.on_watchdog(),
                 asked = self.signals.next() => self.on_signal(asked),
-                job = answer(&mut self.stopping) => self.on_job(job.as_deref()),
+                turn = self.stopping.next() => self.on_stopping(turn),
                 Some(command) = self.commands.recv() => self.on_command(command).await,
+                happening = self.draining.next() => self.on_draining(happening),
+                news = self.health.news() => self.on_health(news),
                 entry = self.host.news() => self.note(entry),
             }
             match self.stopping {
-                Stopping::No | Stopping::Asking(_) | Stopping::Ending { .. } => {}
+                Stopping::No
+                | Stopping::Asking(_)
+                | Stopping::Draining(_)
+                | Stopping::Ending { .. } => {}
                 Stopping::Left => return Ok(Exit::Ok),
                 Stopping::Done => {
                     self.tidy_up().await;
@@ -240,6 +272,8 @@ impl Daemon {
                 // Whoever asked may have gone.
                 let _ = reply.send(outcome);
             }
+            Command::Drain(request, reply) => self.on_drain(&request, reply),
+            Command::Undrain(request, reply) => self.on_undrain(&request, reply),
         }
     }
 
@@ -264,18 +298,4 @@ async fn due(watchdog: &mut Option<Interval>) {
         Some(watchdog) => drop(watchdog.tick().await),
         None => std::future::pending().await,
     }
-}
-
-/// Waits for systemd's answer, for ever if it was not asked.
-async fn answer(stopping: &mut Stopping) -> Option<String> {
-    match stopping {
-        Stopping::Asking(question) => answer_of(question).await,
-        Stopping::No | Stopping::Ending { .. } | Stopping::Left | Stopping::Done => {
-            std::future::pending().await
-        }
-    }
-}
-
-async fn answer_of(question: &mut JoinHandle<Option<String>>) -> Option<String> {
-    question.await.unwrap_or_default()
 }

@@ -89,6 +89,7 @@ impl Daemon {
         ));
         let heartbeat = Heartbeat::new(self.plan.shortest_interval(), self.plan.shortest_lease());
         let mut running = Running::new(process, None, heartbeat);
+        self.eligibilities.start_anew();
         connect(&mut running, &socket);
         self.vrrp = Vrrp::Running(Box::new(running));
     }
@@ -142,10 +143,14 @@ impl Daemon {
         // Until it confirms, the VRRP process may use those of an older configuration.
         self.host.want(Wanted::of(&self.plan.routers), Others::Keep);
         let (interval, lease) = (self.plan.shortest_interval(), self.plan.shortest_lease());
+        self.eligibilities.tell_anew();
+        let eligibilities = self.eligibilities.due(Instant::now());
         let Some(running) = self.vrrp.running() else { return };
         for spec in &self.plan.routers {
             running.send(&Request::Router(spec.clone()));
         }
+        // Before they start, so that none starts as what it is not.
+        eligibilities.iter().for_each(|request| running.send(request));
         running.send(&Request::Commit { revision });
         running.heartbeat.set_times(interval, lease);
         running.enter(Stage::Configuring);
@@ -163,6 +168,9 @@ impl Daemon {
         self.vrrp = Vrrp::Running(Box::new(Running::new(process, Some(link), heartbeat)));
         self.record.spoken = spoken_of(&self.record.retiring);
         self.save_vips();
+        // The answer says what its virtual routers were told before this daemon's time.
+        self.eligibilities.adopt();
+        self.ask_status();
         self.on_welcome(welcome);
     }
 

@@ -28,6 +28,7 @@ impl Daemon {
         let now = Instant::now();
         self.give_up_waiting(now);
         self.fence_again().await;
+        self.tell_eligibilities();
         if let Stopping::Ending { deadline } = self.stopping
             && now >= deadline
         {
@@ -107,7 +108,7 @@ impl Daemon {
         // Its end follows; in the course of a stop it may be an orderly one.
         running.process.kill();
         running.killed = Some(Instant::now());
-        if let Stopping::No | Stopping::Asking(_) = self.stopping {
+        if let Stopping::No | Stopping::Asking(_) | Stopping::Draining(_) = self.stopping {
             self.fence_at_once("the VRRP process died").await;
         }
     }
@@ -160,7 +161,7 @@ impl Daemon {
         self.fence(&active, &format!("the VRRP process died: {how}")).await;
         last_events.into_iter().for_each(|event| self.note(Entry::from(event)));
         self.forget();
-        if let Stopping::Ending { .. } = self.stopping {
+        if let Stopping::Draining(_) | Stopping::Ending { .. } = self.stopping {
             self.vrrp = Vrrp::Idle;
             return self.finish();
         }
@@ -169,6 +170,7 @@ impl Daemon {
             return;
         }
         self.retry(how);
+        self.observe_holders();
     }
 
     /// The virtual routers that the peers may believe to be Active here. None after an orderly

@@ -2,7 +2,8 @@
 //!
 //! One actor, [`Daemon`], owns all state and handles one thing after another: what the VRRP
 //! process says, its death, signals, requests of the API and the tick of the heartbeat. What it
-//! decides by is kept pure and apart: [`backoff`], [`heartbeat`], [`plan`], [`stop::Decision`].
+//! decides by is kept pure and apart: [`backoff`], [`drain`], [`eligibility`], [`heartbeat`],
+//! [`plan`], [`stop::Decision`].
 //!
 //! It runs on one thread, so that nothing stands between the death of the VRRP process and the
 //! fence but this loop.
@@ -10,7 +11,11 @@
 mod actor;
 mod attach;
 mod backoff;
+mod drain;
+mod draining;
+mod eligibility;
 mod guard;
+mod health;
 mod heartbeat;
 pub mod lock;
 mod plan;
@@ -26,7 +31,7 @@ mod vrrp;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use rustix::process::setpriority_process;
@@ -35,6 +40,8 @@ use tokio::sync::mpsc;
 
 use actor::Daemon;
 pub use actor::{Command, Reloaded};
+pub use drain::{DrainRequest, Mark, Step, Steps, UndrainRequest};
+pub use draining::DrainError;
 pub use lock::{Lock, LockError};
 pub use plan::{Plan, Shown, spec, travels};
 pub use reload::ReloadError;
@@ -61,6 +68,8 @@ pub struct Options {
 
 /// How many requests of the API may wait.
 const MAX_COMMANDS: usize = 64;
+/// How long the exit waits for what is written to disk.
+const EXIT_PATIENCE: Duration = Duration::from_secs(1);
 /// The guard has to come first when the VRRP process dies on a busy node.
 const NICENESS: i32 = -10;
 
@@ -82,8 +91,10 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
         .enable_all()
         .build()
         .context("cannot start")?;
-    let exit = runtime.block_on(serve(options, plan))?;
-    Ok(exit)
+    let exit = runtime.block_on(serve(options, plan));
+    // A disk that hangs keeps nobody from leaving.
+    runtime.shutdown_timeout(EXIT_PATIENCE);
+    Ok(exit?)
 }
 
 async fn serve(options: Options, plan: Plan) -> anyhow::Result<Exit> {

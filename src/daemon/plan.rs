@@ -1,11 +1,13 @@
 //! What this node is to do, and how one configuration differs from another.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use vrrp::config::Transport;
+use vrrp::config::{Preempt, Transport};
 use vrrp::proto::RouterSpec;
 
-use crate::config::{Config, ConfigError, NodeConfig, NodeName, Role, VirtualRouter};
+use crate::config::{Check, Config, ConfigError, NodeConfig, NodeName, Role, VirtualRouter};
 use crate::events::list;
 use crate::explain::Setup;
 
@@ -20,6 +22,58 @@ pub struct Plan {
     pub metrics: Option<SocketAddr>,
     /// What an explanation needs to know.
     pub setup: Setup,
+    /// On what terms each of them holds its addresses, by name.
+    pub terms: BTreeMap<String, Terms>,
+    /// The checks that its virtual routers name, in the order of the file.
+    pub checks: Vec<Check>,
+}
+
+/// On what terms a virtual router holds its addresses, as far as the daemon looks after them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// The names of the checks that decide on its health.
+    pub checks: Vec<String>,
+    /// How long a drain, or an orderly stop, waits for a successor.
+    pub drain_timeout: Duration,
+    /// From whom nobody can take over.
+    pub keeps: Option<Keeps>,
+    /// Whether the configuration names another router that may take over.
+    pub has_peers: bool,
+}
+
+/// Why a virtual router that advertises priority 1 would keep its addresses all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeps {
+    /// They are the node's own.
+    Owner,
+    /// With `preempt = "never"` nobody takes over from an Active that lives.
+    NeverPreempted,
+}
+
+impl Terms {
+    /// Whether an orderly stop waits for a successor. One that nobody else is configured for gives
+    /// up at once.
+    pub fn hands_over(&self) -> bool {
+        self.keeps.is_none() && self.has_peers && !self.drain_timeout.is_zero()
+    }
+
+    fn of(router: &VirtualRouter, masters: usize) -> Self {
+        let config = &router.config;
+        let peers = match &router.transport {
+            Transport::Multicast => 0,
+            Transport::Unicast { peers, .. } => peers.len(),
+        };
+        Self {
+            checks: router.checks.clone(),
+            drain_timeout: router.drain_timeout,
+            keeps: match config.preempt {
+                _ if config.priority.is_owner() => Some(Keeps::Owner),
+                Preempt::Never => Some(Keeps::NeverPreempted),
+                Preempt::DegradedOnly | Preempt::Always => None,
+            },
+            has_peers: masters > 1 || peers > 0,
+        }
+    }
 }
 
 impl Plan {
@@ -29,12 +83,23 @@ impl Plan {
     /// If the configuration does not name it.
     pub fn of(config: &Config, node: &NodeName) -> Result<Self, ConfigError> {
         let NodeConfig { role, virtual_routers, .. } = config.for_node(node)?;
+        let masters = config.nodes.iter().filter(|node| node.role == Role::Master).count();
+        let terms = |router: &VirtualRouter| (router.name.clone(), Terms::of(router, masters));
+        let named: BTreeSet<&String> = virtual_routers.iter().flat_map(|it| &it.checks).collect();
+        let checks = config.checks.iter().filter(|check| named.contains(&check.name));
         Ok(Self {
             role: *role,
             routers: virtual_routers.iter().map(spec).collect(),
+            terms: virtual_routers.iter().map(terms).collect(),
+            checks: checks.cloned().collect(),
             metrics: config.metrics,
             setup: Setup::of(config, node),
         })
+    }
+
+    /// The virtual routers with the names of their checks.
+    pub fn checked(&self) -> impl Iterator<Item = (&str, &[String])> {
+        self.terms.iter().map(|(name, terms)| (name.as_str(), terms.checks.as_slice()))
     }
 
     /// The shortest advertisement interval.
@@ -64,14 +129,31 @@ impl Plan {
             match self.routers.iter().find(|old| old.name == new.name) {
                 None => found.push(format!("{}: added", new.name)),
                 Some(old) => {
-                    let changes = changes(old, new);
-                    found.extend(
-                        changes.into_iter().map(|change| format!("{}: {change}", new.name)),
-                    );
+                    let terms = |plan: &Self| plan.terms.get(&new.name).cloned();
+                    let terms = terms(self).zip(terms(next));
+                    let terms = terms.map(|(old, new)| terms_changes(&old, &new));
+                    let changes = changes(old, new).into_iter().chain(terms.into_iter().flatten());
+                    found.extend(changes.map(|change| format!("{}: {change}", new.name)));
                 }
             }
         }
+        found.extend(self.check_differences(next));
         found
+    }
+
+    fn check_differences(&self, next: &Self) -> Vec<String> {
+        let find = |plan: &Self, name: &str| {
+            let mut all = plan.checks.iter();
+            all.find(|check| check.name == name).cloned()
+        };
+        let gone = self.checks.iter().filter(|old| find(next, &old.name).is_none());
+        let gone = gone.map(|old| format!("check {}: no longer used", old.name));
+        let rest = next.checks.iter().filter_map(|new| match find(self, &new.name) {
+            None => Some(format!("check {}: added", new.name)),
+            Some(old) if old != *new => Some(format!("check {}: changed", new.name)),
+            Some(_) => None,
+        });
+        gone.chain(rest).collect()
     }
 }
 
@@ -104,6 +186,24 @@ fn changes(old: &RouterSpec, new: &RouterSpec) -> Vec<String> {
         change("checksum", &Shown(a.checksum), &Shown(b.checksum)),
         change("transport", &travels(&old.transport), &travels(&new.transport)),
         change("virtual_mac", &old.virtual_mac, &new.virtual_mac),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn terms_changes(old: &Terms, new: &Terms) -> Vec<String> {
+    let named = |terms: &Terms| match terms.checks.as_slice() {
+        [] => "none".to_owned(),
+        names => names.join(", "),
+    };
+    [
+        change("checks", &named(old), &named(new)),
+        change(
+            "drain_timeout",
+            &format!("{:?}", old.drain_timeout),
+            &format!("{:?}", new.drain_timeout),
+        ),
     ]
     .into_iter()
     .flatten()
@@ -195,6 +295,39 @@ mod tests {
                 "api: virtual_mac changes from false to true"
             ]
         );
+    }
+
+    #[test]
+    fn who_can_take_over_is_known() {
+        let terms = |text: &str| plan(text).terms["api"].clone();
+        assert!(!terms(FILE).has_peers);
+        assert_eq!(terms(FILE).keeps, None);
+        let unicast = "vrid = 51\ntransport = \"unicast\"\npeers = [\"10.0.0.12\"]";
+        assert!(terms(&FILE.replace("vrid = 51", unicast)).has_peers);
+        let second = "[[node]]\nname = \"m2\"\nrole = \"master\"\naddresses = [\"10.0.0.12\"]\n\
+                      [[virtual_router]]";
+        assert!(terms(&FILE.replace("[[virtual_router]]", second)).has_peers);
+        let never = terms(&FILE.replace("vrid = 51", "vrid = 51\npreempt = \"never\""));
+        assert_eq!(never.keeps, Some(Keeps::NeverPreempted));
+    }
+
+    #[test]
+    fn other_checks_and_times_of_a_drain_are_named() {
+        let checked = FILE.replace("vrid = 51", "vrid = 51\nchecks = [\"a\"]").to_owned()
+            + "[[check]]\nname = \"a\"\ntcp = \"127.0.0.1:6443\"\n";
+        let next = checked.replace("vrid = 51", "vrid = 51\ndrain_timeout = \"9s\"");
+        assert_eq!(
+            plan(FILE).differences(&plan(&next)),
+            [
+                "api: checks changes from none to a",
+                "api: drain_timeout changes from 5s to 9s",
+                "check a: added"
+            ]
+        );
+        let changed = checked.replace("6443\"", "6444\"");
+        assert_eq!(plan(&checked).differences(&plan(&changed)), ["check a: changed"]);
+        let unused = checked.replace("checks = [\"a\"]", "");
+        assert!(plan(&unused).checks.is_empty());
     }
 
     #[test]

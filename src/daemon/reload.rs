@@ -111,8 +111,11 @@ impl Daemon {
         let changes = self.plan.differences(&plan);
         // Until the VRRP process confirms, it may have the old addresses, the new, or both.
         self.record.retiring = self.vips();
+        self.eligibilities.plan(plan.checked());
+        self.health.reconfigure(&plan.checks);
         self.plan = plan;
         self.metrics.listen(self.plan.metrics);
+        self.set_drained();
         self.save_vips();
         match &self.vrrp {
             Vrrp::Running(_) if self.vrrp.is_attached() => self.configure(),

@@ -89,6 +89,9 @@ impl Daemon {
         self.save_vips();
         self.become_ready();
         self.confirm_reloads(revision);
+        // One of another version may not have heeded what came before it.
+        self.eligibilities.tell_anew();
+        self.tell_eligibilities();
         self.ask_status();
     }
 
@@ -96,6 +99,7 @@ impl Daemon {
         self.known.routers = std::mem::take(&mut self.known.incoming);
         self.known.process = Some(status);
         self.known.is_asked = false;
+        self.on_states();
         for router in self.known.routers.values() {
             if let Some(source) = router.source {
                 let spoken = Spoken { source, checksum: router.checksum };
@@ -112,6 +116,12 @@ impl Daemon {
 
     fn on_event(&mut self, event: Event) {
         self.known.take(&event);
+        if let EventKind::Router(Report::ActivePriority { to, .. }) = event.kind
+            && to.is_degraded()
+        {
+            // What ails the Active may ail this node: it is known before it takes over.
+            self.health.probe_now();
+        }
         let matters = matches!(
             event.kind,
             EventKind::Interface { .. }
@@ -119,6 +129,8 @@ impl Daemon {
         );
         self.note(Entry::from(event));
         if matters {
+            self.observe_holders();
+            self.look_at_stop();
             self.ask_status();
         }
     }

@@ -62,6 +62,7 @@ impl Daemon {
             },
             vrrp: self.vrrp_status(),
             virtual_routers: self.router_statuses(),
+            checks: self.health.statuses(),
             dropped: process.map(|process| process.dropped.clone()).unwrap_or_default(),
             warnings: self.warnings(),
         }
@@ -129,7 +130,12 @@ impl Daemon {
             None if vrrp.pid.is_some() => VirtualRouterStatus::unknown(spec, problem),
             None => VirtualRouterStatus::absent(spec, problem),
         };
-        self.plan.routers.iter().map(status).collect()
+        let kept = |status: VirtualRouterStatus| VirtualRouterStatus {
+            checks: self.plan.terms.get(&status.name).map_or_else(Vec::new, |it| it.checks.clone()),
+            drained: self.draining.mark(&status.name).cloned(),
+            ..status
+        };
+        self.plan.routers.iter().map(status).map(kept).collect()
     }
 
     fn warnings(&self) -> Vec<String> {
@@ -172,6 +178,15 @@ impl Daemon {
         let active =
             self.known.routers.values().filter(|it| it.state == State::Active && !it.installed);
         warnings.extend(active.map(|it| format!("{}: Active without its addresses", it.name)));
+        let active = self.known.active().into_iter();
+        let drained = active.filter(|name| self.draining.mark(name).is_some());
+        warnings
+            .extend(drained.map(|name| {
+                format!("{name}: drained, and Active until another router takes over")
+            }));
+        if let Some(problem) = self.draining.problem() {
+            warnings.push(format!("a restart may undo what was drained or undrained: {problem}"));
+        }
         warnings
     }
 }

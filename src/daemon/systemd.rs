@@ -18,6 +18,12 @@ pub fn notify(states: &[NotifyState<'_>]) {
     }
 }
 
+/// Asks for more time before the stop that is under way counts as failed; from now on.
+pub fn extend(time: Duration) {
+    let micros = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
+    notify(&[NotifyState::ExtendTimeoutUsec(micros)]);
+}
+
 /// Whether systemd started this process as a service.
 pub fn manages_us() -> bool {
     std::env::var_os("NOTIFY_SOCKET").is_some() || std::env::var_os("INVOCATION_ID").is_some()

@@ -102,6 +102,7 @@ impl Entry {
                 | "vrrp_retry"
                 | "vrrp_foreign"
                 | "state_corrupt"
+                | "state_unwritable"
                 | "reload_failed"
                 | "fence_failed"
                 | "host_problem"

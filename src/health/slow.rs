@@ -35,6 +35,7 @@ impl<T: Send + 'static> Slow<T> {
     }
 
     /// Whether an earlier call has not returned.
+    #[cfg(test)]
     pub fn is_running(&self) -> bool {
         self.running.as_ref().is_some_and(|it| !it.is_finished())
     }

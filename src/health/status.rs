@@ -177,6 +177,7 @@ impl Histogram {
     }
 
     /// How many there are.
+    #[cfg(test)]
     pub fn count(&self) -> u64 {
         self.buckets.iter().sum()
     }

@@ -69,7 +69,10 @@ fn keepalived_honours_the_priority_0_of_mainstay() {
     let Some(net) = Net::up(2) else { return };
     net.start(&[M1], &ours(SLOW));
     net.owned_by(M1);
-    net.reconfigure(M1, pseudo_header);
+    // It would only be sent if nobody took over before.
+    net.reconfigure(M1, |text| {
+        pseudo_header(text).replace("vrid = 51", "vrid = 51\ndrain_timeout = \"0s\"")
+    });
     net.start(&[M2], &keepalived(SLOW));
     net.adverts(M1, Stamp::now(), 2);
     let stopped = Stamp::now();

@@ -63,6 +63,15 @@ fn handed_over(net: &Net, from: Node, to: Node, since: Stamp) {
     net.owned_by(to);
 }
 
+/// Priority 1 was sent until the other was Active, and then nothing: it had all that it needs.
+#[track_caller]
+fn drained(net: &Net, from: Node, to: Node, since: Stamp) {
+    let drained = net.advert(from, since, |advert| advert.priority == 1);
+    net.advert(to, drained.at, |advert| advert.priority == to.priority());
+    net.owned_by(to);
+    assert!(!net.gave_up(from, since));
+}
+
 #[track_caller]
 fn quiet(net: &Net, active: Node, backup: Node) {
     let since = Stamp::now();
@@ -112,6 +121,14 @@ fn over(pair: &Pair) {
     client.served_by(M1);
     quiet(&net, M1, M2);
 
+    let stopped = Stamp::now();
+    net.lab().stop(M1).unwrap();
+    drained(&net, M1, M2, stopped);
+    client.served_by(M2);
+
+    net.start(&[M1], &pair.ours);
+    net.owned_by(M1);
+    net.reconfigure(M1, |text| text.replace("vrid = 51", "vrid = 51\ndrain_timeout = \"0s\""));
     let stopped = Stamp::now();
     net.lab().stop(M1).unwrap();
     handed_over(&net, M1, M2, stopped);

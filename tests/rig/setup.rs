@@ -18,6 +18,7 @@ pub struct Setup {
     /// Milliseconds, a multiple of 10.
     pub interval: u32,
     pub preempt: &'static str,
+    pub on_degraded: &'static str,
     pub vips: Vec<IpAddr>,
     /// The node's addresses besides [`Variant::node`], for an address owner.
     pub owned: Vec<IpAddr>,
@@ -40,6 +41,7 @@ impl Setup {
             priority: 200,
             interval: 100,
             preempt: "always",
+            on_degraded: "release",
             vips: variant.vips(),
             owned: Vec::new(),
             lines: String::new(),
@@ -90,13 +92,13 @@ impl Setup {
             own.push("fd51::50".parse().unwrap());
         }
         own.extend(&self.owned);
-        let Self { vrid, priority, interval, preempt, lines, sections, .. } = self;
+        let Self { vrid, priority, interval, preempt, on_degraded, lines, sections, .. } = self;
         let mut text = format!(
             "[cluster]\nname = \"conformance\"\napi_port = 6443\n\
              [[node]]\nname = \"n\"\nrole = \"master\"\naddresses = {}\n\
              [[virtual_router]]\nname = \"vr\"\nvrid = {vrid}\ninterface = \"eth0\"\n\
              addresses = {}\npriority = {{ n = {priority} }}\nadvert_interval = \"{interval}ms\"\n\
-             preempt = \"{preempt}\"\non_degraded = \"release\"\n{lines}\n",
+             preempt = \"{preempt}\"\non_degraded = \"{on_degraded}\"\n{lines}\n",
             list(&own),
             list(&self.vips),
         );

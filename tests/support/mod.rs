@@ -303,9 +303,10 @@ impl Net {
         serde_json::from_str(&ran.stdout).unwrap_or_default()
     }
 
-    /// The first virtual router in the status.
+    /// The first virtual router in the status; null while the daemon does not answer.
     pub fn router(&self, node: Node) -> Value {
-        self.status(node)["virtual_routers"][0].take()
+        let mut status = self.status(node);
+        status.pointer_mut("/virtual_routers/0").map(Value::take).unwrap_or_default()
     }
 
     /// Waits until the first virtual router of `node` is in `state`; its status.

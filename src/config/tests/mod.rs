@@ -11,7 +11,7 @@ mod values;
 
 use std::fmt::Write;
 
-use super::{Config, ConfigError, NodeConfig, VirtualRouter, parse, parse_with};
+use super::{Config, ConfigError, NodeConfig, VirtualRouter, parse};
 
 /// The file that is installed for the operator to change.
 const EXAMPLE: &str = include_str!("../../../packaging/mainstay.toml");
@@ -50,12 +50,11 @@ fn file_with(sections: &str) -> String {
     format!("{CLUSTER}{}{sections}", nodes.concat())
 }
 
-/// Parses also what this version refuses.
 fn parse_all(text: &str) -> Result<Config, ConfigError> {
-    parse_with(text, "f.toml", |_, _| {})
+    parse(text, "f.toml")
 }
 
-/// What the file configures for a node, also what this version refuses.
+/// What the file configures for a node.
 fn for_node(text: &str, node: &str) -> NodeConfig {
     let config = parse_all(text).unwrap_or_else(|error| panic!("{error}"));
     config.for_node(&node.parse().unwrap()).unwrap().clone()
@@ -71,7 +70,7 @@ fn error(text: &str) -> String {
     parse(text, "f.toml").unwrap_err().to_string()
 }
 
-/// The offending text and the message of each problem, also of what this version refuses.
+/// The offending text and the message of each problem.
 fn problems(text: &str) -> Vec<(String, String)> {
     let error = parse_all(text).unwrap_err().to_string();
     let blocks = error.split("\n\n").filter(|block| block.starts_with("f.toml:"));

@@ -113,6 +113,8 @@ impl Keeper {
         let mut router = Router::new(member.spec.config.clone());
         router.set_source(clock::now(), member.source.as_ref().ok().copied());
         router.set_eligibility(clock::now(), member.eligibility);
+        // What it is from the start is no change to report; it is not started, and asks for nothing.
+        while router.poll_action().is_some() {}
         let slot = Slot::new(
             router,
             member.port,
