@@ -236,7 +236,7 @@ kill_strays() {
   local pid
   for pid in $(ip netns pids "$1"); do
     case $(cat "/proc/$pid/comm" 2>/dev/null) in
-      mainstay | keepalived | zebra | vrrpd | mainstay-lab) kill -KILL "$pid" 2>/dev/null || true ;;
+      mainstay | keepalived | zebra | vrrpd | mainstay-lab | kube-apiserver | etcd) kill -KILL "$pid" 2>/dev/null || true ;;
     esac
   done
 }

@@ -29,14 +29,15 @@ pub struct Bench<'a> {
 
 impl<'a> Bench<'a> {
     /// Starts instruments and daemons, before them apiservers if the daemons follow these, and waits
-    /// for one Active. Apiservers are this very program with the argument `apiserver`.
+    /// for one Active. Apiservers are the program that LAB_APISERVER_PROGRAM names, with the argument
+    /// `serve`, or this very program with the argument `apiserver`.
     ///
     /// # Errors
     /// If something does not start, or no single Active comes of it.
     pub fn start(lab: &'a Lab, daemon: Daemon) -> Result<Self, LabError> {
         let apiservers = match daemon.checked {
             Checked::No => None,
-            _ => Some(Apiservers::start(lab, Launcher::this(&["apiserver"])?)?),
+            _ => Some(Apiservers::start(lab, Launcher::chosen(&["apiserver"])?)?),
         };
         let observer = Observer::start_for(lab, family(&daemon))?;
         let bench = Self { lab, observer, apiservers, daemon };

@@ -167,12 +167,11 @@ impl Picture<'_> {
     fn requests(&self, svg: &mut Svg, y: f64) {
         for request in self.https.requests().iter().filter(|it| self.is_seen(it.sent)) {
             let from = self.x(request.sent);
-            match request.by() {
-                Some(by) => {
-                    let width = (self.x(request.done) - from).max(2.0);
-                    svg.bar(colour(by), (from, y - 4.0), (width, 8.0));
-                }
-                None => svg.cross((from, y)),
+            if request.is_failed() {
+                svg.cross((from, y));
+            } else {
+                let width = (self.x(request.done) - from).max(2.0);
+                svg.bar(request.by().map_or("#999", colour), (from, y - 4.0), (width, 8.0));
             }
         }
     }

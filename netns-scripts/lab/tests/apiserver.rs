@@ -41,6 +41,7 @@ fn asked(lab: &Lab) -> HttpsLog {
     client.stop().unwrap()
 }
 
+/// Whether all requests were answered by this router, or, if by none, all failed.
 fn answers(log: &HttpsLog, by: Option<Node>) -> bool {
     !log.requests().is_empty() && log.requests().iter().all(|request| request.by() == by)
 }

@@ -24,6 +24,8 @@ pub const API_PORT: u16 = 6443;
 pub(crate) const WATCH: &str = "/watch";
 /// Names the router's folder to the server process.
 const DIRECTORY: &str = "LAB_APISERVER";
+/// Names another program that serves.
+const PROGRAM: &str = "LAB_APISERVER_PROGRAM";
 const READY: &str = "listening";
 
 /// How the server process is started: a program that calls [`serve_if_asked`].
@@ -44,6 +46,20 @@ impl Launcher {
         let program =
             std::env::current_exe().map_err(LabError::instrument("finding the own program"))?;
         Ok(Self { program, arguments: arguments.iter().map(|&it| it.to_owned()).collect() })
+    }
+}
+
+impl Launcher {
+    /// The program that LAB_APISERVER_PROGRAM names, with the argument `serve`; this very program
+    /// with these arguments if there is none. It has to say `listening`.
+    ///
+    /// # Errors
+    /// As [`Launcher::this`].
+    pub fn chosen(arguments: &[&str]) -> Result<Self, LabError> {
+        match std::env::var_os(PROGRAM) {
+            None => Self::this(arguments),
+            Some(program) => Ok(Self { program: program.into(), arguments: vec!["serve".into()] }),
+        }
     }
 }
 

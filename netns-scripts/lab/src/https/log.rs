@@ -10,8 +10,8 @@ use crate::{Node, Stamp};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// This router's apiserver answered, and well.
-    Answered(Node),
+    /// An apiserver answered, and well: this router's, if it told.
+    Answered(Option<Node>),
     /// No good answer, and why.
     Failed(String),
 }
@@ -28,12 +28,17 @@ pub struct Request {
 }
 
 impl Request {
-    /// Who answered.
+    /// Who answered, if it told.
     pub const fn by(&self) -> Option<Node> {
         match self.outcome {
-            Outcome::Answered(node) => Some(node),
+            Outcome::Answered(node) => node,
             Outcome::Failed(_) => None,
         }
+    }
+
+    /// Whether there was no good answer.
+    pub const fn is_failed(&self) -> bool {
+        matches!(self.outcome, Outcome::Failed(_))
     }
 }
 
@@ -55,13 +60,13 @@ impl HttpsLog {
     /// Those that began in `from..until` and failed.
     pub fn failed(&self, from: Stamp, until: Stamp) -> impl Iterator<Item = &Request> {
         let inside = move |request: &&Request| (from..until).contains(&request.sent);
-        self.0.iter().filter(inside).filter(|request| request.by().is_none())
+        self.0.iter().filter(inside).filter(|request| request.is_failed())
     }
 
     /// The slowest answer to a request that began in `from..until`.
     pub fn slowest(&self, from: Stamp, until: Stamp) -> Duration {
         let inside = |request: &&Request| (from..until).contains(&request.sent);
-        let answered = self.0.iter().filter(inside).filter(|request| request.by().is_some());
+        let answered = self.0.iter().filter(inside).filter(|request| !request.is_failed());
         answered.map(|request| request.done - request.sent).max().unwrap_or_default()
     }
 
@@ -83,7 +88,10 @@ mod tests {
     }
 
     fn request(sent: i64, took: i64, by: u8) -> Request {
-        let outcome = Node::new(by).map_or(Outcome::Failed("refused".into()), Outcome::Answered);
+        let outcome = match Node::new(by) {
+            None => Outcome::Failed("refused".into()),
+            node => Outcome::Answered(node),
+        };
         Request { sent: at(sent), done: at(sent + took), outcome }
     }
 

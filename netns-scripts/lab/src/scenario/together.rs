@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::client::Clients;
 use super::{Bar, Metric, Reading, Run, count};
-use crate::{Answer, Bench, Event, Kind, LabError, Node, Part, Stamp, sleep_until};
+use crate::{Answer, Bench, Event, Kind, LabError, Node, Stamp, sleep_until};
 
 /// How long is watched for a move that must not be.
 const CALM: Duration = Duration::from_secs(5);
@@ -136,7 +136,7 @@ pub(super) fn returning(bench: &Bench, _run: Run) -> Result<Vec<Reading>, LabErr
         bench.lab().nodes().iter().copied().max_by_key(|&node| bench.daemon().priority(node));
     let best = best.ok_or_else(|| LabError::Invalid("the lab has no routers".into()))?;
     bench.converge()?;
-    bench.lab().kill(best, Part::Both)?;
+    bench.lab().stop(best)?;
     bench.wait(bench.deadline(), "the VIP to be on another router alone", |view| {
         (!view.owners.is_empty() && !view.owners.contains(&best)).then_some(())
     })?;
