@@ -29,7 +29,7 @@ use std::sync::Arc;
 use rustix::process::setpriority_process;
 use tokio::sync::mpsc;
 
-pub use status::{CheckStatus, Standing, Verdict};
+pub use status::{CheckStatus, Counts, Histogram, Standing, Verdict};
 
 use crate::config::Check;
 use board::{Board, Outlet};

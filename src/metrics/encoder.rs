@@ -107,6 +107,6 @@ impl<'a> Encoder<'a> {
 }
 
 /// In seconds. A quotient, and so the shortest number that reads as the value.
-fn from_micros(micros: u64) -> f64 {
+pub(super) fn from_micros(micros: u64) -> f64 {
     micros as f64 / 1e6
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use vrrp::conflict::ConflictKind;
 use vrrp::router::State;
 
+use super::checks;
 use super::encoder::{Encoder, Labels, about, seconds};
 use crate::status::{Status, VirtualRouterStatus};
 
@@ -14,7 +15,8 @@ pub(super) fn encode(status: &Status, encoder: &mut Encoder<'_>) -> fmt::Result 
     states(&status.virtual_routers, encoder)?;
     counts(&status.virtual_routers, encoder)?;
     conflicts(&status.virtual_routers, encoder)?;
-    packets(status, encoder)
+    packets(status, encoder)?;
+    checks::encode(&status.checks, encoder)
 }
 
 fn daemon(status: &Status, encoder: &mut Encoder<'_>) -> fmt::Result {
@@ -89,6 +91,10 @@ fn states(routers: &[VirtualRouterStatus], encoder: &mut Encoder<'_>) -> fmt::Re
     encoder.gauges(
         about("effective_priority", "The priority that it advertises, or would; 0 if none."),
         gauge(|router| Some(router.effective_priority.unwrap_or(0).into())),
+    )?;
+    encoder.gauges(
+        about("drained", "Whether the operator has drained it."),
+        gauge(|router| Some(flag(router.drained.is_some()))),
     )?;
     encoder.gauges(
         about("installed", "Whether this node has all of the virtual addresses."),
@@ -173,7 +179,7 @@ fn with_kind(router: &VirtualRouterStatus, kind: ConflictKind) -> Labels {
     labels
 }
 
-fn flag(value: bool) -> f64 {
+pub(super) fn flag(value: bool) -> f64 {
     if value { 1.0 } else { 0.0 }
 }
 

@@ -4,6 +4,7 @@
 //! is scraped together belongs together. Names begin with `mainstay_`; they are a contract like
 //! the status: metrics and labels are added, never renamed or removed.
 
+mod checks;
 mod encoder;
 mod families;
 mod server;

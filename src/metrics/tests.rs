@@ -37,6 +37,15 @@ const STATUS: &str = r#"{
         }],
         "conflict_counts": {"rival": 9}
     }],
+    "checks": [{
+        "name": "api", "kind": "https", "target": "https://127.0.0.1:6443/readyz",
+        "standing": "healthy", "reason": "it answers", "warning": "it answers 401",
+        "since": "2026-01-31T12:00:00.000Z", "last_probe": "2026-01-31T12:00:00.000Z",
+        "last_answer": "it answers 401", "holder": true, "flaps": 2,
+        "latency": {"connect_us": 150, "tls_us": 1500, "answer_us": 2000, "total_us": 3650},
+        "samples": {"pass": 90, "warn": 5, "fail": 4, "refused": 3, "timeout": 2, "discarded": 1},
+        "latency_histogram": {"buckets": [1, 2, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 1], "sum_us": 6000000}
+    }],
     "dropped": {"eno1": {"ttl": 3, "length": 0}},
     "warnings": ["memory is not locked"]
 }"#;
@@ -77,6 +86,18 @@ fn a_status_is_rendered_with_all_its_numbers() {
         "mainstay_conflicts_current{router=\"apiserver\",kind=\"rival\"} 1.0",
         "mainstay_conflicts_total{router=\"apiserver\",kind=\"rival\"} 9",
         "mainstay_conflicts_total{router=\"apiserver\",kind=\"foreign_arp\"} 0",
+        "mainstay_drained{router=\"apiserver\"} 0.0",
+        "mainstay_check_info{check=\"api\",kind=\"https\",target=\"https://127.0.0.1:6443/readyz\"} 1",
+        "mainstay_check_standing{check=\"api\",standing=\"healthy\"} 1.0",
+        "mainstay_check_standing{check=\"api\",standing=\"sick\"} 0.0",
+        "mainstay_check_warning{check=\"api\"} 1.0",
+        "mainstay_check_flaps{check=\"api\"} 2.0",
+        "mainstay_check_probes_total{check=\"api\",outcome=\"refused\"} 3",
+        "mainstay_check_last_latency_seconds{check=\"api\",phase=\"tls\"} 0.0015",
+        "mainstay_check_latency_seconds_sum{check=\"api\"} 6.0",
+        "mainstay_check_latency_seconds_count{check=\"api\"} 7",
+        "mainstay_check_latency_seconds_bucket{le=\"0.001\",check=\"api\"} 3",
+        "mainstay_check_latency_seconds_bucket{le=\"+Inf\",check=\"api\"} 7",
         "mainstay_packets_dropped_total{interface=\"eno1\",reason=\"ttl\"} 3",
         "# EOF",
     ] {
