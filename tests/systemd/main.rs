@@ -77,6 +77,19 @@ fn the_unit_is_started_restarted_reloaded_stopped_watched_and_fenced() {
     let vrrp = container.vrrp_pid();
     let daemon = container.main_pid();
 
+    // The journal has each event once, with its fields.
+    let taken = "journalctl -b -u mainstay -o cat MAINSTAY_EVENT=transition MAINSTAY_TO=Active";
+    let message = "vr: Backup -> Active: no Active was heard\n";
+    poll("the event in the journal", || (container.run(taken) == message).then_some(()));
+    let whole = container.run("journalctl -b -u mainstay -o cat");
+    assert_eq!(whole.matches("no Active was heard").count(), 1, "{whole}");
+    let fields = container.run(&format!("{taken} -o verbose"));
+    for field in
+        ["MAINSTAY_ROUTER=vr", "MAINSTAY_CAUSE=active_down", "PRIORITY=6", "MAINSTAY_BECAUSE="]
+    {
+        assert!(fields.contains(field), "{field} is missing in:\n{fields}");
+    }
+
     // Restart: a new daemon, the same VRRP process, and the client notices nothing.
     let pings = rig::Feed::start(rig.injector(), vec![ping(&rig)], Duration::from_millis(5));
     let start = rig.advert(Stamp::now()).at;
