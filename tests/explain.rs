@@ -177,3 +177,51 @@ fn a_virtual_router_that_is_not_there_is_told_of() {
     assert!(ran.stderr.contains("no virtual router is named `nonsense`"), "{}", ran.stderr);
     assert_eq!(net.mainstay(M1, &["explain", "apiserver"]).code, Some(0));
 }
+
+#[test]
+fn a_check_that_fails_is_told_on_the_holder_and_hinted_at_by_its_successor() {
+    let Some(net) = Net::up(2) else { return };
+    let flag = std::env::temp_dir().join(format!("mainstay-explain-{}", std::process::id()));
+    std::fs::write(&flag, "").unwrap();
+    // Only m1 has the check, so that m2 stays healthy.
+    let check = format!(
+        "\n[[check]]\nname = \"flag\"\nexec = [\"/usr/bin/test\", \"-e\", \"{}\"]\n\
+         interval = \"200ms\"\nfall = 1\nrise = 1\n",
+        flag.display()
+    );
+    let daemon = mainstay();
+    net.start(&[M1], &daemon);
+    net.owned_by(M1);
+    net.start(&[M2], &daemon);
+    net.backup_of(M2, M1);
+    net.reconfigure(M1, |text| {
+        text.replace("vrid = 51", "vrid = 51\nchecks = [\"flag\"]") + &check
+    });
+    net.event(M1, "check_healthy");
+    std::fs::remove_file(&flag).unwrap();
+    net.owned_by(M2);
+
+    let there = until(&net, M1, "the loss", |it| it["last_move"]["to"] == "m2");
+    let causes = chain(&there);
+    assert!(causes[0].starts_with("m2 advertises priority"), "{causes:?}");
+    assert!(causes[1].starts_with("the effective priority falls"), "{causes:?}");
+    assert!(causes[2].starts_with("the check flag is sick"), "{causes:?}");
+    let wrong = there["wrong"].to_string();
+    assert!(wrong.contains("the check flag has been sick for"), "{wrong}");
+    let here = until(&net, M2, "the takeover", |it| it["last_move"]["to"] == "m2");
+    assert!(chain(&here)[0].starts_with("the Active m1 is degraded"), "{here}");
+    assert_eq!(here["last_move"]["hint"], "why m1 is degraded: `mainstay explain` on m1");
+}
+
+#[test]
+fn a_drain_is_told_with_who_wanted_it() {
+    let Some(net) = Net::settled(2, &mainstay()) else { return };
+    let ran = net.mainstay(M1, &["vip", "drain"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let there = until(&net, M1, "the drain", |it| it["last_move"]["to"] == "m2");
+    let causes = chain(&there);
+    assert!(causes.iter().any(|it| it.contains("falls from 254 to 1")), "{causes:?}");
+    assert!(causes.iter().any(|it| it.contains("asked for it")), "{causes:?}");
+    let wrong = there["wrong"].to_string();
+    assert!(wrong.contains("m1 has been drained for") && wrong.contains("vip undrain"), "{wrong}");
+}

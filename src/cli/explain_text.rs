@@ -90,5 +90,5 @@ fn findings(text: &mut String, wrong: &[Finding], style: Style) {
 }
 
 #[cfg(test)]
-#[path = "explain_tests.rs"]
+#[path = "explain_tests/mod.rs"]
 mod tests;

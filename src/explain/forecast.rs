@@ -60,16 +60,24 @@ fn from_a_peer(view: &View, names: &Names) -> Vec<String> {
         return Vec::new();
     };
     let active = names.short(source);
-    let first = view.rules.and_then(|rules| rules.first_but(&[active.as_str()]));
-    let rival = first.filter(|it| it.name != own && it.healthy.get() > ours);
+    let next = view.rules.and_then(|rules| rules.first_but(&[active.as_str(), own]));
     // Who ranks before this node comes first, unless it is not fit.
-    let after = |time_of: &dyn Fn(u8) -> f64| match rival {
-        Some(Master { name, healthy, .. }) => format!(
-            "{name}, if healthy, takes over after {}, else {own} after {}",
-            time(time_of(healthy.get())),
-            time(time_of(ours))
-        ),
-        None => format!("{own} takes over after {}", time(time_of(ours))),
+    let rival = next.filter(|it| it.healthy.get() > ours);
+    let first = |it: &Master, after: f64| {
+        format!("{}, if healthy, takes over after {}", it.name, time(after))
+    };
+    let after = |of: &dyn Fn(u8) -> f64| match rival {
+        Some(it) => {
+            format!("{}, else {own} after {}", first(it, of(it.healthy.get())), time(of(ours)))
+        }
+        None => format!("{own} takes over after {}", time(of(ours))),
+    };
+    let unfit = |how: &str| match next {
+        Some(it) => {
+            let next = first(it, view.skew(it.healthy.get()));
+            format!("{active} degrades or is drained: {next}, {own} does not while it is {how}")
+        }
+        None => format!("not a check of {active} that fails: {own} is {how} itself"),
     };
     let silent = format!("{active} falls silent: {}", after(&|it| view.down(it)));
     let fails = match (view.preempt(), view.fitness()) {
@@ -77,12 +85,8 @@ fn from_a_peer(view: &View, names: &Names) -> Vec<String> {
         (_, Fitness::Healthy | Fitness::Owner) => {
             Some(format!("{active} degrades or is drained: {}", after(&|it| view.skew(it))))
         }
-        (_, Fitness::Drained) => {
-            Some(format!("not a check of {active} that fails: {own} is drained"))
-        }
-        (_, Fitness::Degraded | Fitness::Released) => {
-            Some(format!("not a check of {active} that fails: {own} is degraded itself"))
-        }
+        (_, Fitness::Drained) => Some(unfit("drained")),
+        (_, Fitness::Degraded | Fitness::Released) => Some(unfit("degraded")),
     };
     let drain = (view.preempt() != Preempt::Never)
         .then(|| format!("on purpose: `mainstay vip drain` on {active}"));

@@ -36,7 +36,7 @@ pub fn explain(status: &Status, records: &[Record], setup: &Setup, now: Timestam
     }
     let routers = status.virtual_routers.iter().map(|router| {
         let own = of_routers.get(router.name.as_str()).map_or(&[][..], Vec::as_slice);
-        explain_router(&View::new(status, router, setup), own)
+        explain_router(&View::new(status, router, setup, now), own)
     });
     Explanation {
         node: status.node.clone(),

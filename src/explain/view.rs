@@ -1,21 +1,27 @@
 //! One virtual router as its explanation looks at it.
 
 use vrrp::config::Preempt;
+use vrrp::router::Eligibility;
 
 use super::setup::{Rules, Setup};
 use crate::status::{Status, VirtualRouterStatus};
+use crate::timestamp::Timestamp;
 
 /// One virtual router, and what decides about it.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
     /// This node's name.
     pub node: &'a str,
+    /// The status of the node.
+    pub status: &'a Status,
     /// The status of the virtual router.
     pub router: &'a VirtualRouterStatus,
     /// The configuration.
     pub setup: &'a Setup,
     /// What it says about the virtual router.
     pub rules: Option<&'a Rules>,
+    /// The time.
+    pub now: Timestamp,
 }
 
 /// How fit a node is to have the addresses.
@@ -35,20 +41,28 @@ pub enum Fitness {
 
 impl<'a> View<'a> {
     /// One of the virtual routers of a status.
-    pub fn new(status: &'a Status, router: &'a VirtualRouterStatus, setup: &'a Setup) -> Self {
+    pub fn new(
+        status: &'a Status,
+        router: &'a VirtualRouterStatus,
+        setup: &'a Setup,
+        now: Timestamp,
+    ) -> Self {
         let rules = setup.rules(&router.name);
-        Self { node: &status.node, router, setup, rules }
+        Self { node: &status.node, status, router, setup, rules, now }
     }
 
     /// How fit this node is.
     pub fn fitness(&self) -> Fitness {
         let configured = self.router.priority;
-        match self.router.effective_priority {
+        match (self.router.effective_priority, self.router.eligibility) {
             _ if configured == 255 => Fitness::Owner,
-            None => Fitness::Released,
-            Some(effective) if effective == configured => Fitness::Healthy,
-            Some(1) => Fitness::Drained,
-            Some(_) => Fitness::Degraded,
+            (_, Some(Eligibility::Drained)) => Fitness::Drained,
+            (None, _) => Fitness::Released,
+            (_, Some(Eligibility::Healthy)) => Fitness::Healthy,
+            (_, Some(Eligibility::Degraded)) => Fitness::Degraded,
+            // Before the VRRP process has said it.
+            (Some(effective), None) if effective == configured => Fitness::Healthy,
+            (Some(_), None) => Fitness::Degraded,
         }
     }
 

@@ -7,12 +7,16 @@ use super::model::Finding;
 use super::names::Names;
 use super::view::{Fitness, View};
 use crate::events::list;
+use crate::health::{CheckStatus, Standing};
 use crate::status::{Conflict, Status};
+use crate::timestamp::{Timestamp, span};
 
 /// What is wrong with one virtual router.
 pub fn of_router(view: &View, names: &Names) -> Vec<Finding> {
+    let checks = view.status.checks.iter().filter(|it| view.router.checks.contains(&it.name));
+    let checks = checks.flat_map(|check| of_check(check, view.now));
     let conflicts = view.router.conflicts.iter().map(|it| of_conflict(it, names));
-    of_state(view).into_iter().chain(conflicts).collect()
+    of_state(view).into_iter().chain(of_drain(view)).chain(checks).chain(conflicts).collect()
 }
 
 /// What is wrong with the node.
@@ -60,6 +64,49 @@ fn of_state(view: &View) -> Option<Finding> {
             problem.map(|problem| Finding::said(problem.to_owned()))
         }
     }
+}
+
+fn of_drain(view: &View) -> Option<Finding> {
+    let mark = view.router.drained.as_ref()?;
+    let since = span(view.now.since(mark.since));
+    let what = format!("{} has been drained for {since}, by {}", view.node, mark.by);
+    Some(Finding::new(what, "`mainstay vip undrain` once it may have the address again"))
+}
+
+fn of_check(check: &CheckStatus, now: Timestamp) -> Vec<Finding> {
+    let CheckStatus { name, reason, .. } = check;
+    let since = span(now.since(check.since));
+    let standing = match check.standing {
+        Standing::Healthy => None,
+        Standing::Unknown => {
+            Some(Finding::said(format!("the check {name} has no verdict yet: {reason}")))
+        }
+        Standing::Sick => {
+            let held = check.held_until.filter(|&until| until > now);
+            let held = held.map(|until| {
+                format!("; it fell {} times lately, and counts as sick until {until}", check.flaps)
+            });
+            let held = held.unwrap_or_default();
+            let what = format!("the check {name} has been sick for {since}: {reason}{held}");
+            Some(Finding { what, help: remedy(check) })
+        }
+    };
+    let warning = check.warning.as_ref();
+    let warning = warning.map(|it| Finding::said(format!("the check {name} warns: {it}")));
+    standing.into_iter().chain(warning).collect()
+}
+
+fn remedy(check: &CheckStatus) -> Option<String> {
+    let target = &check.target;
+    Some(match check.kind.as_str() {
+        "https" => format!("`curl -k {target}`, then the log of what serves it"),
+        "http" => format!("`curl {target}`, then the log of what serves it"),
+        "tcp" => format!("`ss -ltn`: does something listen on {target}?"),
+        "exec" => format!("run it by hand: `{target}`"),
+        "interface" => format!("`ip link show dev {target}`, the cable and the switch"),
+        "process" => format!("see whether {target} runs, and its log"),
+        _ => return None,
+    })
 }
 
 fn of_conflict(conflict: &Conflict, names: &Names) -> Finding {
