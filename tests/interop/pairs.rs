@@ -92,9 +92,15 @@ fn under(pair: &Pair) {
 
     let stopped = Stamp::now();
     net.lab().stop(M1).unwrap();
-    handed_over(&net, M1, M2, stopped);
+    let cause = if pair.theirs.kind == Kind::Mainstay {
+        drained(&net, M1, M2, stopped);
+        "preempts"
+    } else {
+        handed_over(&net, M1, M2, stopped);
+        "active_released"
+    };
     let transition = net.event_where(M2, "transition", |event| event["detail"]["to"] == "Active");
-    assert_eq!(transition["detail"]["cause_code"], "active_released");
+    assert_eq!(transition["detail"]["cause_code"], cause);
     client.served_by(M2);
 
     net.start(&[M1], &pair.theirs);
