@@ -63,7 +63,7 @@ impl Launcher {
     }
 }
 
-/// Serves, never to return, if this process was started for that by an [`Apiserver`]. Otherwise does
+/// Serves, never to return, if this process was started for that by an `Apiserver`. Otherwise does
 /// nothing.
 ///
 /// # Errors
