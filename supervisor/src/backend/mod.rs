@@ -2,6 +2,8 @@
 //!
 //! A backend does what it is told, once, and reports; it never retries, waits for other units or decides.
 
+pub mod hash;
+
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
