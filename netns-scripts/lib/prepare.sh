@@ -20,6 +20,7 @@ nft nftables
 keepalived keepalived
 nsenter util-linux
 cc gcc
+openssl openssl
 LIST
 }
 

@@ -3,6 +3,7 @@
 //! A backend does what it is told, once, and reports; it never retries, waits for other units or decides.
 
 pub mod hash;
+pub mod systemd;
 
 use std::fmt;
 use std::future::Future;
