@@ -100,7 +100,8 @@ write_config() { # uses the variables of daemon_start
 
 start_one() { # uses the variables of daemon_start
   local dir=$RUN/$node command
-  ! living "$dir/parent" >/dev/null || die "a daemon runs on $node already"
+  # One that has just been killed takes a moment to be gone.
+  wait_for 1 gone "$dir/parent" || die "a daemon runs on $node already"
   echo "$daemon" >"$dir/daemon"
   ! is_owner "$node" || each_virtual_router own_addresses
   case $daemon in

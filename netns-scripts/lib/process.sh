@@ -16,6 +16,8 @@ living() {
   [[ $(start_time "$pid") == "$start" ]] && echo "$pid"
 }
 
+gone() { ! living "$1"; }
+
 record() { echo "$1 $(start_time "$1")" >"$2"; }
 
 # The VRRP process of a node: keepalived writes its pid, mainstay's is `mainstay vrrp`, FRR's is

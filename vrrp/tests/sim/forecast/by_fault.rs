@@ -43,9 +43,10 @@ impl Group<'_> {
             || comes_after(timing.delay.0 + least)
             || owner && !timing.in_order && comes_after(RESTART.0);
         let others = if misleads { heard } else { Vec::new() };
-        // Alone, it comes back by itself; an owner does so at once.
+        // Alone, it comes back by itself; an owner does so at once; and it may be as soon as those
+        // who wait in full.
         let back = self.partition.contains(&node) && self.world.nodes[node].will_run();
-        let waits = !windows.is_empty() && !owner;
+        let waits = !windows.is_empty() && !owner && !overtaken;
         if back && !waits && self.priority(node).is_some() {
             windows.push(self.starts(node, restart(sent.0, sent.1)));
         }
