@@ -1,8 +1,14 @@
 //! Brings up what runs beneath the VIP on a node, and keeps it up: dockerd, etcd in a container, kubelet.
 //!
-//! Pure cores, time an argument: `unit`, `graph`, `core` and `etcd::decision`. Thin shells around them: the backends in
-//! [`backend`], and `run`, which carries out what the core asks for.
+//! Pure cores, time an argument: [`unit`], [`graph`], [`core`] and `etcd::decision`. Thin shells around them: the
+//! backends in [`backend`], and [`run`], which carries out what the core asks for.
 #![forbid(unsafe_code)]
 
+pub mod adopt;
 pub mod backend;
 pub mod certs;
+pub mod core;
+pub mod graph;
+pub mod readiness;
+pub mod run;
+pub mod unit;

@@ -2,8 +2,10 @@
 //!
 //! A backend does what it is told, once, and reports; it never retries, waits for other units or decides.
 
+pub mod exec;
 pub mod hash;
 pub mod systemd;
+pub mod task;
 
 use std::fmt;
 use std::future::Future;
@@ -14,6 +16,9 @@ use serde::{Deserialize, Serialize};
 
 /// A future that a backend returns.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What a unit wrote, in pieces. Ends after the last one; nothing more is read once it is dropped.
+pub type Logs = tokio::sync::mpsc::Receiver<Vec<u8>>;
 
 /// What runs for a unit, in a form that survives a restart of mainstay and tells a successor apart.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -131,4 +136,10 @@ pub trait Backend: Send + Sync {
 
     /// Asks once whether the unit does its work. An answer that takes long counts as not ready; the backend sees to that.
     fn readiness<'a>(&'a self, what: &'a Identity) -> Pending<'a, Readiness>;
+
+    /// What the unit wrote: its last `lines` lines, then, with `follow`, what it goes on to write.
+    fn logs(&self, lines: usize, follow: bool) -> Pending<'_, Result<Logs, Fault>> {
+        let _ = (lines, follow);
+        Box::pin(async { Err(Fault::refused("mainstay keeps no log of this unit")) })
+    }
 }
