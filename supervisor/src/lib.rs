@@ -8,6 +8,7 @@ pub mod adopt;
 pub mod backend;
 pub mod certs;
 pub mod core;
+pub mod etcd;
 pub mod graph;
 pub mod readiness;
 pub mod run;
