@@ -21,6 +21,8 @@ keepalived keepalived
 nsenter util-linux
 cc gcc
 openssl openssl
+etcd etcd-server
+etcdctl etcd-client
 LIST
 }
 
@@ -50,9 +52,9 @@ install_missing() {
     rm -f "$policy"
     trap - EXIT
     # Nor at the next boot.
-    for package in keepalived frr; do
+    for package in keepalived frr etcd-server; do
       if command -v systemctl >/dev/null && [[ " ${missing[*]} " == *" $package "* ]]; then
-        systemctl disable "$package.service" >/dev/null 2>&1 || true
+        systemctl disable "${package%-server}.service" >/dev/null 2>&1 || true
       fi
     done
   fi

@@ -1,0 +1,109 @@
+//! Data directories that are not what they were.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use supervisor::etcd::decision::Start;
+use supervisor::etcd::guard::Force;
+use supervisor::etcd::{Progress, Refusal};
+
+use super::rig::{PATIENCE, Rig};
+
+/// A file system in memory over a directory.
+struct Mount(PathBuf);
+
+impl Mount {
+    fn over(path: &std::path::Path) -> Self {
+        let done =
+            Command::new("mount").args(["-t", "tmpfs", "msetcd"]).arg(path).status().unwrap();
+        assert!(done.success(), "mounting needs root: sudo netns-scripts/test.sh");
+        Self(path.to_owned())
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+#[tokio::test]
+async fn an_emptied_data_directory_is_refused_until_the_member_is_replaced() {
+    let mut rig = Rig::mesh_of_three().await;
+    rig.masters[2].kill();
+    let data = rig.masters[2].data_dir().to_owned();
+    std::fs::remove_dir_all(data.join("member")).unwrap();
+    rig.masters[2].forget_in_memory();
+    let refused = rig.masters[2].start().await.unwrap_err();
+    assert!(refused.refused && refused.reason.contains("has been emptied"), "{refused}");
+    assert!(refused.reason.contains("mainstay etcd replace"), "{refused}");
+
+    std::fs::remove_dir_all(&data).unwrap();
+    let refused = rig.masters[2].start().await.unwrap_err();
+    assert!(refused.reason.contains("does not exist any more"), "{refused}");
+    let init = rig.masters[2].etcd.init().await.unwrap_err();
+    assert!(matches!(init.refusal(), Some(Refusal::AlreadyMember { .. })), "{init}");
+
+    let quiet = Progress::none();
+    rig.masters[2].etcd.replace(None, Force::No, &quiet).await.unwrap();
+    rig.masters[2].start().await.unwrap();
+    rig.masters[2].etcd.promote(PATIENCE, &quiet).await.unwrap();
+    rig.masters[2].ready().await;
+}
+
+#[tokio::test]
+async fn a_disk_that_is_not_mounted_or_another_one_is_noticed() {
+    let mut rig = Rig::new(1);
+    let data = rig.masters[0].data_dir().to_owned();
+    std::fs::create_dir_all(&data).unwrap();
+    let disk = Mount::over(&data);
+    rig.bootstrap().await;
+    rig.masters[0].kill();
+    let copy = rig.folder.join("copy");
+    let copied = Command::new("cp").arg("-a").arg(&data).arg(&copy).status().unwrap();
+    assert!(copied.success());
+
+    // Not mounted: an empty folder on the node's own disk.
+    drop(disk);
+    rig.masters[0].forget_in_memory();
+    let refused = rig.masters[0].start().await.unwrap_err();
+    assert!(refused.refused && refused.reason.contains("is on another file system"), "{refused}");
+    assert!(refused.reason.contains("Mount the disk"), "{refused}");
+
+    // An old copy on the node's own disk: the data is this member's, but not the latest.
+    std::fs::rename(copy.join("member"), data.join("member")).unwrap();
+    let refused = rig.masters[0].start().await.unwrap_err();
+    assert!(refused.refused && refused.reason.contains("old copy"), "{refused}");
+    assert!(refused.reason.contains("mainstay etcd adopt"), "{refused}");
+
+    // The operator has moved it.
+    rig.masters[0].etcd.adopt().await.unwrap();
+    assert_eq!(rig.masters[0].start().await.unwrap(), Start::Restart { note: None });
+    rig.masters[0].ready().await;
+}
+
+#[tokio::test]
+async fn another_members_data_is_refused_and_so_is_a_join_over_data() {
+    let mut rig = Rig::mesh_of_three().await;
+    rig.masters[1].kill();
+    rig.masters[2].kill();
+    let (one, two) = (rig.masters[1].data_dir().to_owned(), rig.masters[2].data_dir().to_owned());
+    std::fs::rename(two.join("member"), rig.folder.join("mine")).unwrap();
+    std::fs::rename(one.join("member"), two.join("member")).unwrap();
+    rig.masters[2].forget_in_memory();
+    let refused = rig.masters[2].start().await.unwrap_err();
+    assert!(refused.refused && refused.reason.contains("but this node is member"), "{refused}");
+
+    std::fs::remove_dir_all(rig.folder.join("m3/state")).unwrap();
+    rig.masters[2].forget_in_memory();
+    let there = rig.masters[2].etcd.join(&Progress::none()).await.unwrap_err();
+    assert!(matches!(there.refusal(), Some(Refusal::DataThere { .. })), "{there}");
+
+    // Everything back in its place: all is well again.
+    std::fs::rename(two.join("member"), one.join("member")).unwrap();
+    std::fs::rename(rig.folder.join("mine"), two.join("member")).unwrap();
+    for index in [1, 2] {
+        rig.masters[index].start().await.unwrap();
+    }
+    rig.ready().await;
+}
