@@ -1,0 +1,170 @@
+//! A mesh of real etcd members takes the certificates that were issued, and no others.
+//!
+//! Runs where etcd and curl are installed; everything stays on the loopback interface.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::fs::{self, File};
+use std::net::{IpAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+
+use supervisor::certs::{Entry, Mode, Settings, check, issue};
+
+struct Member {
+    settings: Settings,
+    folder: PathBuf,
+    client_port: u16,
+    peer_port: u16,
+    process: Option<Child>,
+}
+
+/// Ends the members and removes their folders.
+struct Mesh(PathBuf, Vec<Member>);
+
+impl Drop for Mesh {
+    fn drop(&mut self) {
+        for process in self.1.iter_mut().filter_map(|it| it.process.as_mut()) {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A port of an address that nobody uses now.
+fn port(address: IpAddr) -> u16 {
+    TcpListener::bind((address, 0)).unwrap().local_addr().unwrap().port()
+}
+
+fn member(above: &Path, number: u8) -> Member {
+    let address: IpAddr = [127, 0, 0, 10 + number].into();
+    let folder = above.join(format!("m{number}"));
+    fs::create_dir_all(&folder).unwrap();
+    let settings = Settings {
+        folder: folder.join("pki"),
+        node: format!("m{number}"),
+        addresses: vec![address],
+        api_names: vec!["127.0.0.10".parse().unwrap()],
+        service_domain: "cluster.local".into(),
+    };
+    Member { settings, folder, client_port: port(address), peer_port: port(address), process: None }
+}
+
+impl Member {
+    fn name(&self) -> &str {
+        &self.settings.node
+    }
+
+    fn client(&self) -> String {
+        format!("https://{}:{}", self.settings.addresses[0], self.client_port)
+    }
+
+    fn peer(&self) -> String {
+        format!("https://{}:{}", self.settings.addresses[0], self.peer_port)
+    }
+
+    fn path(&self, entry: Entry, key: bool) -> String {
+        let path = if key { self.settings.key(entry) } else { self.settings.certificate(entry) };
+        path.display().to_string()
+    }
+
+    fn start(&mut self, cluster: &str) {
+        let log = File::create(self.folder.join("log")).unwrap();
+        let authority = self.path(Entry::EtcdCa, false);
+        let mut command = Command::new("etcd");
+        command.args(["--name", self.name(), "--initial-cluster", cluster]);
+        command.args(["--data-dir", &self.folder.join("data").display().to_string()]);
+        for (kind, entry, url) in
+            [("", Entry::EtcdServer, self.client()), ("peer-", Entry::EtcdPeer, self.peer())]
+        {
+            command.arg(format!("--{kind}cert-file={}", self.path(entry, false)));
+            command.arg(format!("--{kind}key-file={}", self.path(entry, true)));
+            command.arg(format!("--{kind}trusted-ca-file={authority}"));
+            command.arg(format!("--{kind}client-cert-auth"));
+            let kind = if kind.is_empty() { "client" } else { "peer" };
+            command.arg(format!("--listen-{kind}-urls={url}"));
+            let advertise =
+                if kind == "peer" { "initial-advertise-peer" } else { "advertise-client" };
+            command.arg(format!("--{advertise}-urls={url}"));
+        }
+        let child = command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+        self.process = Some(child.spawn().unwrap());
+    }
+
+    /// What the member says of its health to one that shows it these certificates.
+    fn health(&self, as_seen_by: &Member, client: Option<Entry>) -> Result<String, String> {
+        let mut command = Command::new("curl");
+        command.args(["--silent", "--show-error", "--max-time", "5", "--cacert"]);
+        command.arg(as_seen_by.path(Entry::EtcdCa, false));
+        if let Some(client) = client {
+            command.args(["--cert", &as_seen_by.path(client, false)]);
+            command.args(["--key", &as_seen_by.path(client, true)]);
+        }
+        let output = command.arg(format!("{}/health", self.client())).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        if output.status.success() {
+            Ok(text)
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).into_owned())
+        }
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    }
+}
+
+fn installed(program: &str) -> bool {
+    Command::new(program).arg("--version").stdout(Stdio::null()).status().is_ok()
+}
+
+#[test]
+fn three_members_of_a_real_etcd_trust_each_other_and_nobody_else() {
+    if !installed("etcd") || !installed("curl") {
+        return;
+    }
+    let folder = std::env::temp_dir().join(format!("mshost-etcd-{}", std::process::id()));
+    let members = (1..=3).map(|number| member(&folder, number)).collect();
+    let mut mesh = Mesh(folder.clone(), members);
+    issue(&mesh.1[0].settings, Mode::First, SystemTime::now()).unwrap();
+    for joining in &mesh.1[1..] {
+        for name in ["ca", "etcd/ca", "front-proxy-ca"]
+            .map(|it| [format!("{it}.crt"), format!("{it}.key")])
+            .as_flattened()
+        {
+            fs::create_dir_all(joining.settings.folder.join("etcd")).unwrap();
+            fs::copy(mesh.1[0].settings.folder.join(name), joining.settings.folder.join(name))
+                .unwrap();
+        }
+        fs::copy(mesh.1[0].settings.folder.join("sa.key"), joining.settings.folder.join("sa.key"))
+            .unwrap();
+        issue(&joining.settings, Mode::Joining, SystemTime::now()).unwrap();
+        assert!(check(&joining.settings, SystemTime::now()).is_sound());
+    }
+    let cluster: Vec<_> = mesh.1.iter().map(|it| format!("{}={}", it.name(), it.peer())).collect();
+    for member in &mut mesh.1 {
+        member.start(&cluster.join(","));
+    }
+    let members = &mesh.1;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let healthy = |it: &Member| {
+        let answer = it.health(&members[0], Some(Entry::EtcdHealthcheckClient));
+        answer.is_ok_and(|it| it.contains("\"health\":\"true\""))
+    };
+    while !members.iter().all(healthy) {
+        assert!(
+            Instant::now() < deadline,
+            "{}",
+            members.iter().map(Member::log).collect::<String>()
+        );
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    for member in members {
+        assert!(!member.log().contains("rejected connection"), "{}", member.log());
+        member.health(&members[1], Some(Entry::ApiServerEtcdClient)).unwrap();
+        member.health(&members[2], Some(Entry::EtcdServer)).unwrap();
+        member.health(&members[0], None).unwrap_err();
+        member.health(&members[0], Some(Entry::ApiServerKubeletClient)).unwrap_err();
+    }
+}
