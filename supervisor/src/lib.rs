@@ -10,6 +10,7 @@ pub mod certs;
 pub mod core;
 pub mod etcd;
 pub mod graph;
+pub mod kubelet;
 pub mod readiness;
 pub mod run;
 pub mod unit;

@@ -90,13 +90,21 @@ struct Inner {
     probe: Probe,
     place: Place,
     /// The processes that were started in this life of mainstay and not waited for. Locked while one is started.
-    children: Mutex<BTreeMap<u32, Child>>,
+    children: Arc<Mutex<BTreeMap<u32, Child>>>,
 }
 
 impl Exec {
     /// A process for `unit`, which is ready when `probe` says so.
     pub fn new(unit: Name, spec: ExecSpec, probe: Probe, place: Place) -> Self {
-        let (spec_hash, children) = (spec.hash(), Mutex::default());
+        let (spec_hash, children) = (spec.hash(), Arc::default());
+        Self { inner: Arc::new(Inner { unit, spec, spec_hash, probe, place, children }) }
+    }
+
+    /// The same unit with another specification: what either has started, both know.
+    pub(crate) fn with_spec(&self, spec: ExecSpec) -> Self {
+        let it = &self.inner;
+        let (unit, probe, place) = (it.unit.clone(), it.probe.clone(), it.place.clone());
+        let (spec_hash, children) = (spec.hash(), Arc::clone(&it.children));
         Self { inner: Arc::new(Inner { unit, spec, spec_hash, probe, place, children }) }
     }
 
