@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use supervisor::backend::systemd::{Bus, Ours, Systemd};
 use supervisor::backend::{Backend, Ended, Fault, Identity, Readiness, Running};
+use supervisor::readiness::Probe;
 
 use container::Container;
 
@@ -52,7 +53,7 @@ struct Lab {
 
 impl Lab {
     fn unit(&self, name: &str) -> Systemd {
-        Systemd::new(self.bus.clone(), name).in_folder(self.container.path("/etc/systemd/system"))
+        Systemd::new(self.bus.clone(), name).in_root(self.container.path("/"))
     }
 
     async fn start(&self, unit: &Systemd) -> Running {
@@ -109,6 +110,7 @@ async fn units_are_started_watched_adopted_and_stopped_under_a_real_systemd() {
     readiness_is_what_systemd_says_and_what_is_asked(&lab).await;
     what_is_ours_is_written_and_its_drift_told(&lab).await;
     nothing_is_missed_over_a_restart_of_systemd_or_the_bus(&lab).await;
+    logs_come_from_the_journal(&lab).await;
 }
 
 async fn a_run_is_known_by_its_invocation(lab: &Lab) {
@@ -227,10 +229,9 @@ async fn readiness_is_what_systemd_says_and_what_is_asked(lab: &Lab) {
     let plain = lab.unit("plain.service");
     let run = lab.start(&plain).await;
     assert_eq!(soon(plain.readiness(&run.identity)).await, Readiness::Ready);
-    let not_yet = || Readiness::NotReady("no answer".into());
-    let asked =
-        plain.clone().ready_when(std::sync::Arc::new(move || Box::pin(async move { not_yet() })));
-    assert_eq!(soon(asked.readiness(&run.identity)).await, not_yet());
+    let asked = plain.clone().ready_when(Probe::File("/nonexistent".into()));
+    let answer = soon(asked.readiness(&run.identity)).await;
+    assert!(matches!(answer, Readiness::NotReady(why) if why.contains("/nonexistent")));
     soon(plain.stop(&run.identity, LONG)).await.unwrap();
 }
 
@@ -292,4 +293,29 @@ async fn nothing_is_missed_over_a_restart_of_systemd_or_the_bus(lab: &Lab) {
         assert_eq!(ended.reason, "killed by SIGKILL", "{upheaval}");
         assert_eq!(adopt(&unit, Some(&run.identity)).await, None);
     }
+}
+
+async fn logs_come_from_the_journal(lab: &Lab) {
+    let unit = lab.unit("says.service");
+    let text =
+        "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sh -c 'echo one; echo two'\n";
+    let unit = unit.with_ours(Ours::Unit(text.into()));
+    let run = lab.start(&unit).await;
+    lab.container.run("journalctl --sync");
+    let mut logs = soon(unit.logs(100, true)).await.unwrap();
+    let mut seen = String::new();
+    while !(seen.contains("one") && seen.contains("two")) {
+        seen += &String::from_utf8_lossy(&soon(logs.recv()).await.unwrap());
+    }
+    lab.container
+        .run("systemd-cat --identifier=sh true; systemctl restart says; journalctl --sync");
+    seen.clear();
+    while !seen.contains("two") {
+        seen += &String::from_utf8_lossy(&soon(logs.recv()).await.unwrap());
+    }
+    drop(logs);
+    // Without following it comes to an end.
+    let mut logs = soon(unit.logs(1, false)).await.unwrap();
+    while soon(logs.recv()).await.is_some() {}
+    soon(unit.stop(&run.identity, LONG)).await.unwrap();
 }

@@ -64,9 +64,10 @@ pub(super) fn look(path: &Path, text: &str) -> io::Result<OnDisk> {
     Ok(if found.starts_with(MARK) { OnDisk::Other } else { OnDisk::Foreign })
 }
 
-/// Whether a file is one of ours.
-pub(super) fn is_ours(path: &Path) -> bool {
-    fs::read_to_string(path).is_ok_and(|it| it.starts_with(MARK))
+/// Whether a file is one of ours, or gone meanwhile.
+pub(super) fn is_ours(path: &Path) -> io::Result<bool> {
+    let found = look(path, "")?;
+    Ok(matches!(found, OnDisk::Other | OnDisk::Missing))
 }
 
 /// Writes a file in the place of the one that is there.

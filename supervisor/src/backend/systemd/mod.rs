@@ -5,36 +5,35 @@
 
 mod bus;
 mod files;
+mod journal;
 mod state;
 mod unit;
 
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::time::Duration;
 
 pub use bus::Bus;
 pub use files::{Ours, UNIT_FOLDER};
 pub(crate) use unit::Unit;
 
-use super::{Backend, Ended, Fault, Identity, Pending, Readiness, Running};
+use super::{Backend, Ended, Fault, Identity, Logs, Pending, Readiness, Running};
 use crate::backend::hash::spec_hash;
+use crate::readiness::Probe;
 use files::OnDisk;
 use state::{Activity, State};
-
-/// Asks once whether a service does its work.
-pub type Ask = Arc<dyn Fn() -> Pending<'static, Readiness> + Send + Sync>;
 
 /// A unit of systemd's, existing or ours.
 #[derive(Clone)]
 pub struct Systemd {
     unit: Unit,
     ours: Option<Ours>,
-    ask: Option<Ask>,
+    probe: Probe,
 }
 
 impl Systemd {
     /// A unit by its name, such as `docker.service`, which is taken as it is, and is ready when systemd says that it is active.
     pub fn new(bus: Bus, name: impl Into<String>) -> Self {
-        Self { unit: Unit::new(bus, name), ours: None, ask: None }
+        Self { unit: Unit::new(bus, name), ours: None, probe: Probe::Runs }
     }
 
     /// With something of the unit that mainstay writes before each start, and whose change is drift.
@@ -42,14 +41,14 @@ impl Systemd {
         Self { ours: Some(ours), ..self }
     }
 
-    /// Ready only when `ask` says so, too.
-    pub fn ready_when(self, ask: Ask) -> Self {
-        Self { ask: Some(ask), ..self }
+    /// Ready only when `probe` says so, too.
+    pub fn ready_when(self, probe: Probe) -> Self {
+        Self { probe, ..self }
     }
 
-    /// With another folder than [`UNIT_FOLDER`] for what is ours: that of a root seen from outside.
-    pub fn in_folder(self, folder: impl Into<std::path::PathBuf>) -> Self {
-        Self { unit: self.unit.in_folder(folder), ..self }
+    /// Of a systemd whose root is seen from outside.
+    pub fn in_root(self, root: impl Into<PathBuf>) -> Self {
+        Self { unit: self.unit.in_root(root.into()), ..self }
     }
 
     /// [`Backend::adopt`] of what is to run as `ours` says.
@@ -62,16 +61,19 @@ impl Systemd {
         if state.activity != Activity::Runs {
             return Ok(None);
         }
-        self.running_as(&state, known, ours).map(Some)
+        self.running_as(&state, known, ours).await.map(Some)
     }
 
-    fn running_as(
+    async fn running_as(
         &self,
         state: &State,
         known: Option<&Identity>,
         ours: Option<&Ours>,
     ) -> Result<Running, Fault> {
-        let on_disk = ours.map(|it| self.unit.on_disk(it)).transpose()?;
+        let on_disk = match ours {
+            Some(ours) => Some(self.unit.on_disk(ours).await?),
+            None => None,
+        };
         let wanted = ours.map(hash).unwrap_or_default();
         let (spec_hash, drift) = match (known, on_disk) {
             (_, None) => (String::new(), None),
@@ -99,7 +101,7 @@ impl Systemd {
         let state = self.unit.start().await?;
         if before.invocation == state.invocation {
             // It ran already.
-            return self.running_as(&state, None, ours);
+            return self.running_as(&state, None, ours).await;
         }
         Ok(self.running(&state, ours.map(hash).unwrap_or_default(), None))
     }
@@ -170,13 +172,14 @@ impl Backend for Systemd {
                     "systemd says that {} is starting",
                     self.unit.name()
                 )),
-                Ok(_) => match &self.ask {
-                    Some(ask) => ask().await,
-                    None => Readiness::Ready,
-                },
+                Ok(_) => self.probe.ask().await,
                 Err(fault) => Readiness::NotReady(fault.reason),
             }
         })
+    }
+
+    fn logs(&self, lines: usize, follow: bool) -> Pending<'_, Result<Logs, Fault>> {
+        Box::pin(async move { journal::read(self.unit.name(), self.unit.root(), lines, follow) })
     }
 }
 

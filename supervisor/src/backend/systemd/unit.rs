@@ -1,5 +1,6 @@
 //! One unit of systemd's: looked at, started, stopped and watched.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -28,17 +29,26 @@ const RECONNECT: Duration = Duration::from_secs(1);
 pub(crate) struct Unit {
     bus: Bus,
     name: String,
-    folder: PathBuf,
+    /// Of the file system that systemd sees: `/`, but in tests.
+    root: PathBuf,
 }
 
 impl Unit {
     pub(crate) fn new(bus: Bus, name: impl Into<String>) -> Self {
-        Self { bus, name: name.into(), folder: UNIT_FOLDER.into() }
+        Self { bus, name: name.into(), root: "/".into() }
     }
 
-    /// With another folder than [`UNIT_FOLDER`] for what is ours.
-    pub(crate) fn in_folder(self, folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), ..self }
+    /// Of a systemd whose root is seen from outside.
+    pub(crate) fn in_root(self, root: PathBuf) -> Self {
+        Self { root, ..self }
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.root.join(UNIT_FOLDER.trim_start_matches('/'))
     }
 
     pub(super) fn name(&self) -> &str {
@@ -64,41 +74,41 @@ impl Unit {
 
     /// Where a file of ours would be.
     pub(super) fn path(&self, ours: &Ours) -> PathBuf {
-        ours.path(&self.folder, &self.name)
+        ours.path(&self.folder(), &self.name)
     }
 
     /// What of ours is on the disk.
-    pub(super) fn on_disk(&self, ours: &Ours) -> Result<OnDisk, Fault> {
-        let path = self.path(ours);
-        files::look(&path, &ours.text()).map_err(|error| unwritable("read", &path, &error))
+    pub(super) async fn on_disk(&self, ours: &Ours) -> Result<OnDisk, Fault> {
+        let (path, text) = (self.path(ours), ours.text());
+        slowly("read", self.path(ours), move || files::look(&path, &text)).await
     }
 
     /// Whether a whole unit of ours may be written: nobody else's is there.
     pub(crate) async fn is_free(&self) -> Result<bool, Fault> {
         let state = self.state().await?;
-        let own = self.folder.join(&self.name);
-        // The folder may be another's root, seen from outside.
-        let same = !state.file.is_empty() && own.ends_with(state.file.trim_start_matches('/'));
-        let ours = same && files::is_ours(&own);
-        Ok(state.file.is_empty() || ours)
+        if state.file.is_empty() {
+            return Ok(true);
+        }
+        let path = self.root.join(state.file.trim_start_matches('/'));
+        let own = path == self.folder().join(&self.name);
+        Ok(own && slowly("read", path.clone(), move || files::is_ours(&path)).await?)
     }
 
     /// Writes what is ours, if it is not there yet, and makes systemd read it.
     pub(super) async fn install(&self, ours: &Ours) -> Result<(), Fault> {
-        let path = self.path(ours);
-        match self.on_disk(ours)? {
+        match self.on_disk(ours).await? {
             OnDisk::Same(_) if !self.state().await?.stale => return Ok(()),
             OnDisk::Same(_) => {}
             OnDisk::Foreign => {
                 return Err(Fault::refused(format!(
                     "{} was not written by mainstay: move it away, so that {} can be set up",
-                    path.display(),
+                    self.path(ours).display(),
                     self.name
                 )));
             }
             OnDisk::Missing | OnDisk::Other => {
-                let written = files::replace(&path, &ours.text());
-                written.map_err(|error| unwritable("write", &path, &error))?;
+                let (path, text) = (self.path(ours), ours.text());
+                slowly("write", self.path(ours), move || files::replace(&path, &text)).await?;
             }
         }
         let reload = self.bus.manage("Reload", &()).await;
@@ -286,6 +296,15 @@ pub(super) fn monotonic() -> Duration {
     Duration::try_from(clock_gettime(ClockId::Monotonic)).unwrap_or_default()
 }
 
-fn unwritable(what: &str, path: &Path, error: &std::io::Error) -> Fault {
-    Fault::passing(format!("cannot {what} {}: {error}", path.display()))
+/// Does something with a file on a thread for that, since disks hang.
+async fn slowly<T: Send + 'static>(
+    what: &str,
+    path: PathBuf,
+    act: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, Fault> {
+    match tokio::task::spawn_blocking(act).await {
+        Ok(done) => done
+            .map_err(|error| Fault::passing(format!("cannot {what} {}: {error}", path.display()))),
+        Err(error) => Err(Fault::passing(format!("mainstay is short of threads: {error}"))),
+    }
 }
