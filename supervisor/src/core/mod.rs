@@ -9,6 +9,16 @@
 
 mod message;
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod properties;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod rig;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 

@@ -7,12 +7,16 @@ mod routine;
 mod snapshot;
 mod tasks;
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 pub use command::{Command, CommandError};
 pub use handle::{Event, Events, Handle, Happening};
@@ -57,10 +61,9 @@ impl Supervisor {
             .thread_name("supervisor-slow")
             .build()?;
         let (requests, incoming) = mpsc::unbounded_channel();
-        let (publish, snapshot) = watch::channel(Arc::default());
         let (tell, events) = mpsc::unbounded_channel();
-        let outlets = routine::Outlets { snapshot: publish, events: tell };
-        let routine = Routine::new(graph, backends, state_dir, outlets)?;
+        let routine = Routine::new(graph, backends, state_dir, tell)?;
+        let snapshot = routine.snapshots();
         std::thread::Builder::new().name("supervisor".to_owned()).spawn(move || {
             runtime.block_on(routine.run(incoming));
             // Calls that hang are left behind.

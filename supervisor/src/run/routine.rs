@@ -17,12 +17,6 @@ use crate::core::{Action, Core, Input, Report, What};
 use crate::graph::Graph;
 use crate::unit::Name;
 
-/// To whom the supervisor tells what it does.
-pub(super) struct Outlets {
-    pub snapshot: watch::Sender<Arc<Snapshot>>,
-    pub events: mpsc::UnboundedSender<Event>,
-}
-
 /// What the thread holds.
 pub(super) struct Routine {
     core: Core,
@@ -32,7 +26,8 @@ pub(super) struct Routine {
     /// What was found wrong at the start.
     warning: Option<String>,
     clock: Clock,
-    outlets: Outlets,
+    snapshot: watch::Sender<Arc<Snapshot>>,
+    events: mpsc::UnboundedSender<Event>,
 }
 
 impl Routine {
@@ -40,14 +35,22 @@ impl Routine {
         graph: Graph,
         backends: Backends,
         state_dir: &Path,
-        outlets: Outlets,
+        events: mpsc::UnboundedSender<Event>,
     ) -> io::Result<Self> {
         let boot = boot_id()?;
         let state = state_dir.join(FILE);
         let loaded = load(&state, &boot);
         let core = Core::new(Instant::now(), graph, seed(&boot), &loaded.memory);
         let (warning, clock) = (loaded.warning, Clock::new());
-        Ok(Self { core, backends, boot, state, warning, clock, outlets })
+        let warnings = warning.iter().cloned().collect();
+        // Nobody is to see less than all units.
+        let snapshot = watch::Sender::new(Arc::new(Snapshot::new(&core, &clock, warnings)));
+        Ok(Self { core, backends, boot, state, warning, clock, snapshot, events })
+    }
+
+    /// All units as they are, and every change.
+    pub fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshot.subscribe()
     }
 
     /// Runs until it is told to leave or nobody holds a handle.
@@ -106,7 +109,7 @@ impl Routine {
         self.clock.follow();
         let warnings = self.warning.iter().cloned().chain(writer.trouble()).collect();
         let snapshot = Snapshot::new(&self.core, &self.clock, warnings);
-        self.outlets.snapshot.send_if_modified(|last| {
+        self.snapshot.send_if_modified(|last| {
             let changed = **last != snapshot;
             if changed {
                 *last = Arc::new(snapshot);
@@ -117,7 +120,7 @@ impl Routine {
 
     fn tell(&self, unit: Option<Name>, what: Happening) {
         // An error means that nobody listens.
-        let _ = self.outlets.events.send(Event { at_unix_ms: unix_ms(), unit, what });
+        let _ = self.events.send(Event { at_unix_ms: unix_ms(), unit, what });
     }
 
     fn answer(&mut self, request: Request, writer: &Writer) {

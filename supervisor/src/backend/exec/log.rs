@@ -101,8 +101,8 @@ pub fn read(path: PathBuf, lines: usize, follow: bool) -> Logs {
 fn last_lines(path: &Path, lines: usize) -> io::Result<(Vec<u8>, u64)> {
     let (mut text, end) = tail(path, lines)?;
     let mut number = 1;
-    while number <= KEPT && newlines(&text) < lines {
-        let (older, _) = tail(&rotated(path, number), lines - newlines(&text))?;
+    while number <= KEPT && counted(&text) < lines {
+        let (older, _) = tail(&rotated(path, number), lines - counted(&text))?;
         if older.is_empty() {
             break;
         }
@@ -114,6 +114,11 @@ fn last_lines(path: &Path, lines: usize) -> io::Result<(Vec<u8>, u64)> {
 
 fn newlines(text: &[u8]) -> usize {
     text.iter().filter(|&&byte| byte == b'\n').count()
+}
+
+/// How many lines there are. One that is being written counts.
+fn counted(text: &[u8]) -> usize {
+    newlines(text) + usize::from(text.last().is_some_and(|&byte| byte != b'\n'))
 }
 
 /// The last lines of one file, read backwards, and its length; nothing if there is no file.
@@ -134,21 +139,12 @@ fn tail(path: &Path, lines: usize) -> io::Result<(Vec<u8>, u64)> {
         file.by_ref().take(length).read_to_end(&mut piece)?;
         text.splice(0..0, piece);
     }
-    let surplus = newlines(&text).saturating_sub(lines);
-    let whole = text.last().is_none_or(|&byte| byte == b'\n');
-    // A last line that is being written counts.
-    let surplus =
-        if whole || lines == 0 { surplus } else { (newlines(&text) + 1).saturating_sub(lines) };
-    let cut = if lines == 0 {
-        text.len()
-    } else if surplus == 0 {
-        0
-    } else {
-        text.iter()
-            .enumerate()
-            .filter(|(_, byte)| **byte == b'\n')
-            .nth(surplus - 1)
-            .map_or(0, |(index, _)| index + 1)
+    let cut = match counted(&text).saturating_sub(lines) {
+        0 => 0,
+        surplus => {
+            let mut ends = text.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+            ends.nth(surplus - 1).map_or(text.len(), |(index, _)| index + 1)
+        }
     };
     Ok((text.split_off(cut), end))
 }

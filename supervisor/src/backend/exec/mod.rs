@@ -8,6 +8,10 @@ mod log;
 mod process;
 mod spawn;
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Child, ExitStatus};
@@ -142,13 +146,24 @@ impl Exec {
 
     /// Ends what the leader, which has ended, left behind in its group, and reaps the leader.
     async fn clear(&self, process: Process, patience: Duration) -> Option<ExitStatus> {
-        let end = Instant::now() + patience;
-        while process.group_has_others() && Instant::now() < end {
-            sleep(GROUP_PACE).await;
+        if !Self::is_alone(process, patience).await {
+            process.signal_group(Signal::KILL);
+            Self::is_alone(process, DYING).await;
         }
-        process.signal_group(Signal::KILL);
         let status = self.slowly(move |it| it.reap(process.pid)).await;
         status.ok().flatten()
+    }
+
+    /// Waits until nobody else of a process group lives; `false` if somebody still does then.
+    async fn is_alone(process: Process, patience: Duration) -> bool {
+        let end = Instant::now() + patience;
+        while process.group_has_others() {
+            if Instant::now() >= end {
+                return false;
+            }
+            sleep(GROUP_PACE).await;
+        }
+        true
     }
 }
 
