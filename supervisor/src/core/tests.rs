@@ -200,6 +200,10 @@ fn a_stop_that_fails_three_times_is_told_and_what_is_below_stops_all_the_same() 
         Some("it could not be stopped: it does not die")
     );
     assert!(world.stops("etcd"));
+    // Told once more, it is tried once more.
+    world.input(Input::Stop);
+    world.answer("kubelet", Observation::Stopped);
+    assert_eq!(world.state("kubelet"), Word::Stopped);
 }
 
 #[test]

@@ -47,7 +47,8 @@ pub struct ExecSpec {
     pub env: BTreeMap<String, String>,
     /// Its working directory.
     pub dir: PathBuf,
-    /// Its `oom_score_adj`, -1000 to 1000. If the kernel refuses it, that is logged, and the unit runs without.
+    /// Its `oom_score_adj`, -1000 to 1000; `None`: mainstay's own, or 0 if that is negative. If the kernel refuses it,
+    /// that is logged, and the unit runs without.
     pub oom_score_adj: Option<i16>,
     /// How many descriptors it may open. The same if refused.
     pub open_files: Option<u64>,

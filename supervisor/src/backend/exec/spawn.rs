@@ -51,6 +51,12 @@ pub fn spawn(
     Ok(child)
 }
 
+/// What a process gets that must not be as protected as mainstay is; `None`: mainstay is not protected.
+fn protected() -> Option<i16> {
+    let own = fs::read_to_string("/proc/self/oom_score_adj").ok()?;
+    own.trim().starts_with('-').then_some(0)
+}
+
 fn cannot_run(spec: &ExecSpec, error: &io::Error) -> Fault {
     let (program, dir) = (spec.program.display(), spec.dir.display());
     Fault::passing(match error.kind() {
@@ -75,7 +81,7 @@ fn settle(unit: &Name, spec: &ExecSpec, pid: u32) {
     if let Err(error) = cgroup::place(unit, pid) {
         refused("a cgroup of its own", &error);
     }
-    if let Some(score) = spec.oom_score_adj {
+    if let Some(score) = spec.oom_score_adj.or_else(protected) {
         let path = format!("/proc/{pid}/oom_score_adj");
         if let Err(error) = fs::write(path, score.to_string()) {
             refused("its oom_score_adj", &error);

@@ -1,6 +1,11 @@
 //! What the supervisor starts outlives it: a small host process of it is killed, and its successor adopts everything.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../systemd/container.rs"]
+#[allow(dead_code, reason = "the tests of the backend for systemd's units use all of it")]
+mod container;
+mod service;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
