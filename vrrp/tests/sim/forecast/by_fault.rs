@@ -191,8 +191,14 @@ impl Group<'_> {
         if span <= patience {
             return if self.was_active(node) { self.pauses(node, span) } else { self.stays() };
         }
+        let goes_on = span <= patience + HEARTBEAT;
         if !self.was_active(node) {
-            return self.joins(node, killed);
+            let mut forecast = self.joins(node, killed);
+            if goes_on {
+                (forecast.takeovers.0, forecast.first_by) = (0, NEVER);
+                forecast.winners.extend(self.active());
+            }
+            return forecast;
         }
         // A timer that has not fired by then is set to Skew_Time, even if that is longer.
         let told = (now + patience, now + patience + HEARTBEAT + FENCE.1);
@@ -214,7 +220,6 @@ impl Group<'_> {
         may.push(node);
         let mut forecast = self.resolve(&windows, &may);
         forecast.takeovers.1 += misled;
-        let goes_on = span <= patience + HEARTBEAT;
         if goes_on && windows.iter().all(|window| window.until >= told.0) {
             (forecast.takeovers.0, forecast.first_by) = (0, NEVER);
         }
