@@ -160,10 +160,14 @@ impl From<Refusal> for Error {
 
 /// What to do about what etcd says.
 fn hint(message: &str) -> &'static str {
-    const HINTS: [(&str, &str); 8] = [
+    const HINTS: [(&str, &str); 9] = [
         (
             "unhealthy cluster",
             "; wait until all members are healthy (`mainstay etcd status`), then try again",
+        ),
+        (
+            "not enough started members",
+            "; start the members that do not run first (`mainstay etcd status`)",
         ),
         ("no leader", "; a majority of the members has to run first (`mainstay etcd status`)"),
         ("database space exceeded", "; free space: mainstay etcd defrag"),

@@ -116,6 +116,17 @@ pub enum Refusal {
         /// Where it answers.
         url: String,
     },
+    /// The node that is to be replaced has all it needs.
+    #[error(
+        "{data_dir} holds the data of {member}, which is still a member: start it instead (mainstay unit start etcd). If the data \
+         is bad, insist with --force; it is moved aside then"
+    )]
+    DataUsable {
+        /// Where.
+        data_dir: String,
+        /// Whose.
+        member: String,
+    },
     /// Another member has been added but does not take part yet.
     #[error(
         "{member} has been added and is not a full member yet: one joins at a time. Finish that first (`mainstay join` there), \

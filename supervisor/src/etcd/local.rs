@@ -190,6 +190,9 @@ impl Member {
         progress: &Progress,
     ) -> Result<(), Error> {
         self.stands_still().await?;
+        if force == Force::No {
+            self.data_is_of_no_use(lost).await?;
+        }
         let joining = self.others().replace(&self.settings.me, lost, force, progress).await?;
         self.set_data_aside(progress).await?;
         self.remember(Record::Join(joining)).await
@@ -406,6 +409,23 @@ impl Member {
         match tokio::time::timeout(PATIENCE, connected).await {
             Ok(Err(why)) if why.kind() == std::io::ErrorKind::ConnectionRefused => Ok(()),
             _ => Err(Refusal::StillRuns.into()),
+        }
+    }
+
+    /// Refuses to replace this node by itself while its data is there and its member listed.
+    async fn data_is_of_no_use(&self, lost: Option<&str>) -> Result<(), Error> {
+        let Content::Member { cluster, member } = self.look_or_error().await?.0.content else {
+            return Ok(());
+        };
+        let survey = self.others().survey_with_quorum().await?;
+        let meant = lost.is_none_or(|name| survey.find(name).is_some_and(|it| it.id == member));
+        match survey.member(member) {
+            Some(member) if survey.cluster == cluster && meant => Err(Refusal::DataUsable {
+                data_dir: self.settings.data_dir.display().to_string(),
+                member: member.title(),
+            }
+            .into()),
+            _ => Ok(()),
         }
     }
 

@@ -32,17 +32,11 @@ impl Mesh {
     pub async fn join(&self, me: &Node, progress: &Progress) -> Result<Joining, Error> {
         progress.step("asking etcd's members");
         let survey = self.survey_with_quorum().await?;
-        let mine = survey.members.iter().find(|it| it.peer_urls == [me.peer_url()]);
-        if let Some(member) = mine.filter(|it| it.unstarted()) {
+        if let Some(member) = added_before(&survey.members, me) {
             progress.step(format!("this node was added before, as member {}", member.id));
             return Ok(joining(survey.cluster, me, member.id, &survey.members));
         }
-        if let Some(member) = mine.or_else(|| survey.find(&me.name)) {
-            return Err(Refusal::AlreadyMember { member: member.title() }.into());
-        }
-        if let Some(other) = survey.members.iter().find(|it| it.learner || it.unstarted()) {
-            return Err(Refusal::AnotherJoins { member: other.title(), id: other.id }.into());
-        }
+        may_join(&survey.members, me)?;
         progress.step(format!("adding {} as a learner", me.name));
         let added: MemberAddResponse =
             self.agree(&survey, |client| async move {
@@ -174,6 +168,12 @@ impl Mesh {
                     return Err(Refusal::Alive { member: member.title(), url }.into());
                 }
                 may_go(&survey, &member, "the replacement", force)?;
+                // Before anything is changed: what follows has to be possible.
+                let mut rest = survey.members.clone();
+                rest.retain(|it| it.id != member.id);
+                if added_before(&rest, me).is_none() {
+                    may_join(&rest, me)?;
+                }
                 self.remove_member(&survey, &member, progress).await?;
             }
         }
@@ -226,6 +226,24 @@ impl Mesh {
             done => drop(done?),
         }
         Ok(Removed { id, title: member.title() })
+    }
+}
+
+/// This node's member if it was added, but has never run.
+fn added_before<'a>(members: &'a [MemberView], me: &Node) -> Option<&'a MemberView> {
+    members.iter().find(|it| it.unstarted() && it.peer_urls == [me.peer_url()])
+}
+
+/// Whether this node may be added to these members.
+fn may_join(members: &[MemberView], me: &Node) -> Result<(), Refusal> {
+    let mine = |it: &&MemberView| it.name == me.name || it.peer_urls.contains(&me.peer_url());
+    if let Some(member) = members.iter().find(mine) {
+        return Err(Refusal::AlreadyMember { member: member.title() });
+    }
+    // etcd takes one learner at a time, and one that was never started cannot be told to the new one by name.
+    match members.iter().find(|it| it.learner || it.unstarted()) {
+        Some(other) => Err(Refusal::AnotherJoins { member: other.title(), id: other.id }),
+        None => Ok(()),
     }
 }
 

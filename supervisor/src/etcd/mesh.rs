@@ -43,24 +43,28 @@ impl Mesh {
     pub async fn survey(&self) -> Result<Survey, Error> {
         let access = self.access.clone().with_patience(STATUS);
         let mut asked = JoinSet::new();
-        for url in self.urls.clone() {
-            let client = access.client(&url).await?;
-            asked.spawn(async move { (url, client.member_list(false).await) });
+        for url in &self.urls {
+            let client = access.client(url).await?;
+            asked.spawn(async move {
+                let status = client.status().await?;
+                let list = client.member_list(false).await?;
+                // One that was cut off tells the members of then.
+                Ok::<_, Error>((
+                    (status.leader != 0, status.raft_term, status.raft_applied_index),
+                    list,
+                ))
+            });
         }
         let mut lists = Vec::new();
         let mut silent = Vec::new();
         while let Some(answered) = asked.join_next().await {
             match answered {
-                Ok((_, Ok(list))) => lists.push(list),
-                Ok((_, Err(why))) => silent.push(why.to_string()),
+                Ok(Ok(list)) => lists.push(list),
+                Ok(Err(why)) => silent.push(why.to_string()),
                 Err(why) => silent.push(why.to_string()),
             }
         }
-        // The one that knows most; one that was cut off tells the members of then.
-        let known = |list: &MembersResponse| {
-            list.header.as_ref().map(|header| (header.raft_term, header.revision))
-        };
-        let Some(list) = lists.into_iter().max_by_key(known) else {
+        let Some((_, list)) = lists.into_iter().max_by_key(|(known, _)| *known) else {
             silent.sort();
             return Err(Error::NobodyAnswers { tried: silent });
         };

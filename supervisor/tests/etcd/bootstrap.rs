@@ -35,6 +35,7 @@ async fn three_masters_form_a_mesh_with_tls_and_come_back_after_a_crash_as_who_t
     }
     let url = rig.masters[0].etcd.settings().me.client_url();
     assert!(writer.lost_nothing(&url).await > 0);
+    rig.same_data().await;
     let after = rig.survey().await;
     let ids = |survey: &supervisor::etcd::Survey| {
         survey.members.iter().map(|member| member.id).collect::<Vec<_>>()

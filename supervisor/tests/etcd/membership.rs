@@ -29,6 +29,7 @@ async fn a_master_that_is_lost_for_good_is_replaced_and_no_acknowledged_write_is
 
     let after = rig.until("three voters", |survey| survey.voters().count() == 3).await;
     assert_ne!(after.find("m3").unwrap().id, lost);
+    rig.same_data().await;
     let url = rig.masters[2].etcd.settings().me.client_url();
     assert!(writer.lost_nothing(&url).await > 0);
 }
@@ -43,6 +44,10 @@ async fn a_member_that_answers_is_not_replaced() {
     let alive = rig.masters[2].etcd.replace(Some("m2"), Force::No, &quiet).await.unwrap_err();
     // With one of three gone, the removal of a living one is refused either way; that it lives comes first.
     assert!(matches!(alive.refusal(), Some(Refusal::Alive { .. })), "{alive}");
+    let usable = rig.masters[2].etcd.replace(None, Force::No, &quiet).await.unwrap_err();
+    assert!(matches!(usable.refusal(), Some(Refusal::DataUsable { .. })), "{usable}");
+    let taken = rig.masters[2].etcd.replace(Some("m2"), Force::Yes, &quiet).await.unwrap_err();
+    assert!(matches!(taken.refusal(), Some(Refusal::AlreadyMember { .. })), "{taken}");
     let nobody = rig.masters[2].etcd.replace(Some("m7"), Force::No, &quiet).await.unwrap_err();
     assert!(nobody.to_string().contains("m1 ("), "{nobody}");
     assert_eq!(rig.survey().await.members.len(), 3);

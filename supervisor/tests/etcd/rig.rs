@@ -99,6 +99,28 @@ impl Rig {
         }
     }
 
+    /// All members hold the same keys and values.
+    pub async fn same_data(&self) {
+        let members = self.survey().await.members;
+        let access = self.masters[0].etcd.settings().access();
+        let first = access.client(&members[0].client_urls[0]).await.unwrap();
+        // A write that all have applied when they answer for its revision.
+        let revision = first.put(b"/mark", b"").await.unwrap().header.unwrap().revision;
+        let mut hashes = Vec::new();
+        for member in &members {
+            let client = access.client(&member.client_urls[0]).await.unwrap();
+            let until = Instant::now() + PATIENCE;
+            loop {
+                match client.hash_kv(revision).await {
+                    Ok(answer) => break hashes.push(answer.hash),
+                    Err(why) => assert!(Instant::now() < until, "{why}"),
+                }
+                sleep(PAUSE).await;
+            }
+        }
+        assert!(hashes.iter().all(|hash| *hash == hashes[0]), "{hashes:?}");
+    }
+
     /// The index of the master that leads.
     pub async fn leader(&self) -> usize {
         let survey = self.until("a leader", |survey| survey.leader.is_some()).await;
