@@ -7,6 +7,9 @@
 //! * The first fall in a while is free, each further one keeps the check sick for longer.
 //! * A *challenge* (the Active says that it is degraded) is no time for tolerance: who fails now must
 //!   not take over.
+//! * Who has not seen enough yet tolerates as much: what was believed before the daemon was started
+//!   stands meanwhile, and a timeout just after a restart is no better reason to move the addresses
+//!   than any other.
 
 use std::time::{Duration, Instant};
 
@@ -152,10 +155,11 @@ impl Policy {
 
     /// The Active, another node, is heard to be degraded.
     pub fn challenge(&mut self, now: Instant) {
+        let has_failed = self.failures.count() > 0;
         match &mut self.state {
-            State::Unknown => {}
-            State::Healthy { .. } if self.failures.count() > 0 => self.doubt(),
-            State::Healthy { .. } => self.challenged = Some(now),
+            State::Unknown if has_failed => self.state = State::Sick(Sick::default()),
+            State::Healthy { .. } if has_failed => self.doubt(),
+            State::Unknown | State::Healthy { .. } => self.challenged = Some(now),
             State::Sick(Sick { held_until: Some(until), passing_since: Some(passing), .. }) => {
                 *until = (*until).min(*passing + STEADY);
             }
@@ -195,7 +199,11 @@ impl Policy {
         let exhausted =
             outcome == Outcome::Refused || self.failures.exhaust(&self.tolerance, holder);
         match &mut self.state {
-            State::Unknown => self.state = State::Sick(Sick::default()),
+            // No fall: it was never seen to be well.
+            State::Unknown if exhausted || challenged => {
+                self.state = State::Sick(Sick::default());
+            }
+            State::Unknown => {}
             State::Healthy { since } if exhausted => {
                 if now.saturating_duration_since(*since) >= QUIET {
                     self.flaps = 0;
@@ -258,12 +266,12 @@ impl Policy {
         let (words, before) = (&last.words, &self.last_failure);
         let rise = self.tolerance.rise;
         match &self.state {
-            State::Unknown => format!("{words} ({} of {rise} in a row)", self.passes),
-            State::Healthy { .. } if self.failures.count() > 0 => {
+            State::Unknown | State::Healthy { .. } if self.failures.count() > 0 => {
                 let [fails, timeouts] = limits(&self.tolerance, holder);
                 let limit = if last.outcome == Outcome::Timeout { timeouts } else { fails };
                 format!("{words} ({} in a row; {limit} make it sick)", self.failures.count())
             }
+            State::Unknown => format!("{words} ({} of {rise} in a row)", self.passes),
             State::Healthy { .. } => words.clone(),
             State::Sick(sick) if self.passes > 0 => match self.held_until(now) {
                 Some(until) if sick.passing_since.is_some() => format!(

@@ -31,7 +31,9 @@ pub struct Ward {
     beds: BTreeMap<String, Bed>,
     routines: JoinSet<()>,
     names: HashMap<Id, String>,
-    holder: BTreeSet<String>,
+    /// Those that are judged with the tolerance of the holder. `None` until the daemon knows: all
+    /// are, for what the holder is told must not depend on who is faster after a restart.
+    holder: Option<BTreeSet<String>>,
 }
 
 struct Bed {
@@ -46,7 +48,7 @@ impl Ward {
             beds: BTreeMap::new(),
             routines: JoinSet::new(),
             names: HashMap::new(),
-            holder: BTreeSet::new(),
+            holder: None,
         }
     }
 
@@ -71,14 +73,17 @@ impl Ward {
                 true
             }),
             Command::SetHolder(holder) => {
-                self.holder = holder;
-                let holder = self.holder.clone();
+                self.holder = Some(holder);
                 self.order(|name, orders| {
-                    let was = std::mem::replace(&mut orders.holder, holder.contains(name));
-                    was != orders.holder
+                    let is_holder = self.is_holder(name);
+                    std::mem::replace(&mut orders.holder, is_holder) != is_holder
                 });
             }
         }
+    }
+
+    fn is_holder(&self, check: &str) -> bool {
+        self.holder.as_ref().is_none_or(|holder| holder.contains(check))
     }
 
     /// Changes the orders of all; `change` says whether there is anything new.
@@ -108,7 +113,7 @@ impl Ward {
                     });
                 }
                 None => {
-                    let holder = self.holder.contains(&check.name);
+                    let holder = self.is_holder(&check.name);
                     let check = Arc::new(check);
                     self.admit(Orders { check, holder, challenges: 0 }, Duration::ZERO);
                 }

@@ -26,6 +26,13 @@ async fn verdict(health: &mut Health) -> Verdict {
     verdict
 }
 
+/// The checks of a node that holds nothing.
+fn start(text: &str) -> Health {
+    let health = Health::start(&checks(text)).unwrap();
+    health.set_holder(BTreeSet::new());
+    health
+}
+
 /// The next verdict, which is this one.
 async fn expect(health: &mut Health, standing: Standing, reason: &str) {
     let verdict = verdict(health).await;
@@ -50,7 +57,7 @@ async fn until(health: &Health, name: &str, is_so: impl Fn(&CheckStatus) -> bool
 async fn a_server_is_healthy_and_dies_and_returns() {
     let server = Server::start(None, ok()).await;
     let keys = "interval = \"20ms\"";
-    let mut health = Health::start(&checks(&http("api", server.port, keys))).unwrap();
+    let mut health = start(&http("api", server.port, keys));
     expect(&mut health, Standing::Healthy, "HTTP 200").await;
     server.behave(Manner::Say(answer("500 Oops", "[-]etcd failed")));
     expect(&mut health, Standing::Sick, "HTTP 500: etcd failed, 3 times in a row").await;
@@ -86,7 +93,7 @@ async fn a_killed_server_is_sick_at_once() {
         let victim = Victim::start(&directory);
         let url = format!("https://127.0.0.1:{}/readyz", victim.port);
         let keys = format!("https = \"{url}\"\nca = {ca:?}\nrise = 1\ninterval = \"30s\"");
-        let mut health = Health::start(&checks(&section("api", &keys))).unwrap();
+        let mut health = start(&section("api", &keys));
         expect(&mut health, Standing::Healthy, "HTTP 200").await;
         let killed = Instant::now();
         victim.signal(Signal::SIGKILL);
@@ -103,7 +110,7 @@ async fn a_stopped_server_is_sick_after_its_timeouts_and_later_on_the_holder() {
     let victim = Victim::start(&directory);
     let keys = "interval = \"100ms\"\ntimeout = \"100ms\"\nfall = 2\nrise = 1";
     let sections = ["other", "holder"].map(|name| http(name, victim.port, keys)).concat();
-    let mut health = Health::start(&checks(&sections)).unwrap();
+    let mut health = start(&sections);
     health.set_holder(BTreeSet::from(["holder".to_owned()]));
     for _ in 0..2 {
         expect(&mut health, Standing::Healthy, "HTTP 200").await;
@@ -124,7 +131,7 @@ async fn a_stopped_server_is_sick_after_its_timeouts_and_later_on_the_holder() {
 async fn a_peer_in_need_is_a_reason_to_look_at_once() {
     let server = Server::start(None, ok()).await;
     let keys = "interval = \"30s\"\nrise = 1";
-    let mut health = Health::start(&checks(&http("api", server.port, keys))).unwrap();
+    let mut health = start(&http("api", server.port, keys));
     expect(&mut health, Standing::Healthy, "HTTP 200").await;
     server.behave(Manner::Say(answer("500 Oops", "")));
     health.probe_now();
@@ -145,7 +152,7 @@ async fn a_server_that_closes_what_is_idle_is_not_stormed() {
     let closes = Manner::SayAndClose(answer("200 OK", "ok"));
     let server = Server::start(None, closes).await;
     let keys = "interval = \"200ms\"";
-    let health = Health::start(&checks(&http("api", server.port, keys))).unwrap();
+    let health = start(&http("api", server.port, keys));
     until(&health, "api", |it| it.samples.pass >= 10).await;
     // Each 200 ms, and a few at first.
     let (accepted, pass) = (server.accepted(), health.statuses()[0].samples.pass);
@@ -158,7 +165,7 @@ async fn checks_that_stay_keep_what_they_know() {
     let server = Server::start(None, ok()).await;
     let keys = "interval = \"20ms\"";
     let a = http("a", server.port, keys);
-    let mut health = Health::start(&checks(&a)).unwrap();
+    let mut health = start(&a);
     expect(&mut health, Standing::Healthy, "HTTP 200").await;
     let known = until(&health, "a", |it| it.samples.pass > 2).await;
     let b = http("b", server.port, keys);
@@ -188,10 +195,18 @@ async fn a_check_that_hangs_keeps_no_other_waiting_nor_the_end() {
     let silent = Server::start(None, Manner::Silence).await;
     let hangs = http("hangs", silent.port, "timeout = \"60m\"");
     let keys = "interval = \"10ms\"";
-    let mut health = Health::start(&checks(&(hangs + &http("api", server.port, keys)))).unwrap();
+    let mut health = start(&(hangs + &http("api", server.port, keys)));
     expect(&mut health, Standing::Healthy, "HTTP 200").await;
     until(&health, "api", |it| it.samples.pass > 20).await;
     let status = until(&health, "hangs", |_| true).await;
     assert_eq!(status.standing, Standing::Unknown);
     drop(health);
+}
+
+#[tokio::test]
+async fn who_may_be_the_holder_is_as_tolerant_as_the_holder_from_the_start() {
+    let server = Server::start(None, Manner::Say(answer("500 Oops", ""))).await;
+    let keys = "interval = \"20ms\"\nfall = 1\nholder_fall = 4";
+    let mut health = Health::start(&checks(&http("api", server.port, keys))).unwrap();
+    expect(&mut health, Standing::Sick, "HTTP 500, 4 times in a row").await;
 }
