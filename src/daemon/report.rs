@@ -171,6 +171,7 @@ impl Daemon {
                 running.build.as_deref().unwrap_or_default()
             ));
         }
+        warnings.extend(self.health.warning().map(ToOwned::to_owned));
         warnings.extend(self.host.warnings());
         warnings.extend(self.metrics.warning());
         let unwritten = self.log.problem();

@@ -5,6 +5,9 @@
 //! ([`probe`]) and judges what it saw ([`policy`]). Between probes it listens: a connection that it holds
 //! open, a pidfd or the kernel's news of links tell of a death at once, and start a probe.
 //!
+//! That thread is a real-time one, below the advertising thread: on a busy node an ordinary one may learn
+//! of a death 20 ms late. What it starts is not.
+//!
 //! No check logs or prints: what it has to say goes to the daemon as [`News`], or to its status.
 
 mod board;
@@ -28,12 +31,17 @@ use std::sync::Arc;
 
 use rustix::process::setpriority_process;
 use tokio::sync::mpsc;
+use vrrp::linux::rt;
 
 pub use status::{CheckStatus, Counts, Histogram, Standing, Verdict};
 
 use crate::config::Check;
 use board::{Board, Outlet};
 use ward::{Command, Ward};
+
+/// Below the advertising thread, which may not wait for anybody.
+const RT_PRIORITY: u8 = rt::ADVERTISER - 10;
+const AT_STAKE: &str = "what the checks find may be known";
 
 /// What the checks tell the daemon.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +56,7 @@ pub struct Health {
     commands: mpsc::UnboundedSender<Command>,
     news: mpsc::UnboundedReceiver<News>,
     board: Arc<Board>,
+    warning: Option<String>,
 }
 
 impl Health {
@@ -59,7 +68,8 @@ impl Health {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .thread_name("health-slow")
-            // Of the threads that wait for what may hang; what they start inherits it.
+            // Of the threads that wait for what may hang; what they start inherits it. The daemon's own
+            // would be passed on where real-time scheduling is refused.
             .on_thread_start(|| {
                 let _ = setpriority_process(None, 0);
             })
@@ -68,12 +78,17 @@ impl Health {
         let (outgoing, news) = mpsc::unbounded_channel();
         let board = Arc::new(Board::default());
         let ward = Ward::new(Outlet { board: Arc::clone(&board), news: outgoing });
+        let (begun, beginning) = std::sync::mpsc::channel();
         std::thread::Builder::new().name("health".to_owned()).spawn(move || {
+            let refused = rt::set_realtime(RT_PRIORITY, AT_STAKE).err();
+            // The other side waits for exactly this.
+            let _ = begun.send(refused.map(|error| error.to_string()));
             runtime.block_on(ward.run(incoming));
             // Calls that hang are left behind.
             runtime.shutdown_background();
         })?;
-        let health = Self { commands, news, board };
+        let warning = beginning.recv().unwrap_or_default();
+        let health = Self { commands, news, board, warning };
         health.reconfigure(checks);
         Ok(health)
     }
@@ -100,9 +115,14 @@ impl Health {
     }
 
     /// The checks of the virtual routers that are Active here: they are judged with the tolerance of
-    /// the holder, the others without.
+    /// the holder, the others without. Until this is said all are judged with it.
     pub fn set_holder(&self, checks: BTreeSet<String>) {
         self.command(Command::SetHolder(checks));
+    }
+
+    /// What the checks do without, in words.
+    pub fn warning(&self) -> Option<&str> {
+        self.warning.as_deref()
     }
 
     /// The state of all checks, by name. Never waits for a probe.

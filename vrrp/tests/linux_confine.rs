@@ -55,7 +55,9 @@ fn confined() {
     });
 
     // Sandboxes refuse some of these; the work goes on.
-    for refused in [rt::set_realtime(10).err(), rt::lock_memory().err()].into_iter().flatten() {
+    for refused in
+        [rt::set_realtime(10, "it may be").err(), rt::lock_memory().err()].into_iter().flatten()
+    {
         println!("warning: {refused}");
     }
     confine::drop_capabilities().unwrap();

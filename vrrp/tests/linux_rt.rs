@@ -52,24 +52,26 @@ fn real_time_scheduling_is_had_or_its_refusal_is_told() {
         eprintln!("SKIPPED, needs root: real_time_scheduling_is_had_or_its_refusal_is_told");
         return;
     }
-    let scheduling = || {
-        let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+    let fields = |stat: &str| {
         let fields: Vec<String> =
             stat.rsplit(')').next().unwrap().split_whitespace().map(str::to_owned).collect();
         // nice is field 19 and policy field 41 of proc(5); the first two are cut off.
         (fields[16].clone(), fields[38].clone())
     };
-    match set_realtime(10) {
+    let scheduling = move || fields(&std::fs::read_to_string("/proc/thread-self/stat").unwrap());
+    match set_realtime(10, "it may be") {
         Ok(()) => assert_eq!(scheduling().1, libc::SCHED_RR.to_string()),
-        Err(refused @ RtError::Nice(_)) => {
+        Err(refused @ RtError::Nice { .. }) => {
             eprintln!("{refused}");
             assert_eq!(scheduling().0, "-20");
         }
         Err(other) => eprintln!("{other}"),
     }
-    // Neither is for the threads that are started later.
-    let child = std::thread::spawn(scheduling).join().unwrap();
-    assert_eq!(child.1, libc::SCHED_OTHER.to_string());
+    // Neither is for the threads and processes that are started later.
+    let ordinary = ("0".to_owned(), libc::SCHED_OTHER.to_string());
+    assert_eq!(std::thread::spawn(scheduling).join().unwrap(), ordinary);
+    let child = std::process::Command::new("cat").arg("/proc/self/stat").output().unwrap();
+    assert_eq!(fields(&String::from_utf8(child.stdout).unwrap()), ordinary);
 }
 
 #[test]

@@ -16,8 +16,6 @@ use super::messages::{EFFECTS, ORDERS};
 use super::{confine, rt};
 use crate::proto::ProcessStatus;
 
-/// Above everything ordinary, below the kernel's own threads.
-const RT_PRIORITY: u8 = 50;
 /// The advertising thread's stack, and how much of it is touched before it counts.
 const STACK: usize = 256 * 1024;
 const STACK_TOUCHED: usize = 64 * 1024;
@@ -52,7 +50,7 @@ pub fn run(listener: OwnedFd, build: &str) -> Result<(), RunError> {
     thread::Builder::new().name("advertiser".to_owned()).stack_size(STACK).spawn(move || {
         rt::touch_stack(STACK_TOUCHED);
         let mut warnings = Vec::new();
-        note(&mut warnings, rt::set_realtime(RT_PRIORITY));
+        note(&mut warnings, rt::set_realtime(rt::ADVERTISER, "adverts may be"));
         note(&mut warnings, confine::drop_capabilities());
         // The other side waits for exactly this.
         let _ = ready.send(warnings);

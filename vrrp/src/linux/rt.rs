@@ -12,16 +12,26 @@ use rustix::process::{Resource, Rlimit, getrlimit, setpriority_process, setrlimi
 pub enum RtError {
     /// No SCHED_RR; nice -20 instead.
     #[error(
-        "SCHED_RR refused ({0}), running at nice -20: adverts may be late on a busy node; \
+        "SCHED_RR refused ({error}), running at nice -20: {at_stake} late on a busy node; \
          allow real-time scheduling (LimitRTPRIO=, cpu.rt_runtime_us)"
     )]
-    Nice(io::Error),
+    Nice {
+        /// Why.
+        error: io::Error,
+        /// What may happen late.
+        at_stake: &'static str,
+    },
     /// Neither SCHED_RR nor nice -20.
     #[error(
-        "SCHED_RR and nice -20 refused ({0}): adverts may be late on a busy node; \
+        "SCHED_RR and nice -20 refused ({error}): {at_stake} late on a busy node; \
          run with CAP_SYS_NICE and allow real-time scheduling"
     )]
-    Refused(io::Error),
+    Refused {
+        /// Why.
+        error: io::Error,
+        /// What may happen late.
+        at_stake: &'static str,
+    },
     /// What is mapped now is locked, but not what is mapped later: after CAP_IPC_LOCK is dropped,
     /// the limit would make the allocator fail.
     #[error(
@@ -36,26 +46,36 @@ pub enum RtError {
     NotLocked(io::Error),
 }
 
+/// The advertising thread's priority: above everything ordinary, below the kernel's own threads.
+/// All other threads stay below it.
+pub const ADVERTISER: u8 = 50;
+
 /// Puts the calling thread under SCHED_RR at `priority`, 1 to 99, or else at nice -20. Threads and
-/// processes it starts do not inherit that.
+/// processes it starts do not inherit that. `at_stake` is what a refusal says may be late:
+/// `adverts may be`.
 ///
 /// # Errors
 /// If SCHED_RR is refused: without CAP_SYS_NICE, or in a cgroup v1 without `cpu.rt_runtime_us`.
-pub fn set_realtime(priority: u8) -> Result<(), RtError> {
+pub fn set_realtime(priority: u8, at_stake: &'static str) -> Result<(), RtError> {
+    let Err(error) = schedule(libc::SCHED_RR, priority) else { return Ok(()) };
+    // Allowed to everybody; where it is not, what this thread starts is as nice as it is.
+    let _ = schedule(libc::SCHED_OTHER, 0);
+    match setpriority_process(None, -20) {
+        Ok(()) => Err(RtError::Nice { error, at_stake }),
+        Err(_) => Err(RtError::Refused { error, at_stake }),
+    }
+}
+
+/// Sets the calling thread's policy, which what it starts does not inherit, nor its nice value
+/// below 0.
+fn schedule(policy: i32, priority: u8) -> io::Result<()> {
     let param = libc::sched_param { sched_priority: i32::from(priority) };
-    let policy = libc::SCHED_RR | libc::SCHED_RESET_ON_FORK;
+    let policy = policy | libc::SCHED_RESET_ON_FORK;
     // The system call and not the libc function: musl's refuses to work.
     // SAFETY: `param` is valid for the call, which only reads it; 0 is the calling thread.
     let result =
         unsafe { libc::syscall(libc::SYS_sched_setscheduler, 0, policy, &raw const param) };
-    if result == 0 {
-        return Ok(());
-    }
-    let refused = io::Error::last_os_error();
-    match setpriority_process(None, -20) {
-        Ok(()) => Err(RtError::Nice(refused)),
-        Err(_) => Err(RtError::Refused(refused)),
-    }
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Locks the pages that the process has touched and will touch; untouched pages stay out of
