@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout};
 use vrrp::proto::{self, Request};
 
 use super::actor::{Daemon, Record};
+use super::guard::told_of;
 use super::heartbeat::Heartbeat;
 use super::vrrp::{Running, Stage, Vrrp};
 use crate::events::Entry;
@@ -196,7 +197,7 @@ impl Daemon {
         let start = Instant::now();
         let fencings = self.fencer.fence(&all, &BTreeSet::new(), Duration::MAX).await;
         self.record.unremoved = all.incomplete(&fencings);
-        self.note_fencings(&fencings, start.elapsed(), "left by an earlier run");
+        self.note_fenced(told_of(&fencings, start.elapsed()), "left by an earlier run");
         self.record.retiring = Vips::default();
     }
 

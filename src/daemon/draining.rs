@@ -238,9 +238,11 @@ impl Daemon {
         match known {
             None => Holder::Unknown,
             Some(known) if known.state == State::Active => Holder::Here,
-            Some(known) => Holder::Elsewhere(known.active_router.map(|source| Active {
-                source,
-                priority: known.active_priority.map(vrrp::Priority::get),
+            Some(known) => Holder::Elsewhere(known.active_router.map(|source| {
+                let priority = known.active_priority.map(vrrp::Priority::get);
+                let node = self.plan.setup.advertiser(router, source, priority);
+                let node = node.filter(|it| *it != self.options.node.to_string());
+                Active { source, node: node.map(ToOwned::to_owned), priority }
             })),
         }
     }

@@ -21,6 +21,8 @@ const GREETING_PATIENCE: Duration = Duration::from_secs(5);
 const KILL_PATIENCE: Duration = Duration::from_secs(1);
 /// The watchdog allows this much more than the heartbeat.
 const WATCHDOG_MARGIN: Duration = Duration::from_secs(2);
+/// The code of the event that tells of a fence.
+const FENCED: &str = "fenced";
 
 impl Daemon {
     /// Looks after the VRRP process, four times a second.
@@ -109,7 +111,11 @@ impl Daemon {
         running.process.kill();
         running.killed = Some(Instant::now());
         if let Stopping::No | Stopping::Asking(_) | Stopping::Draining(_) = self.stopping {
-            self.fence_at_once("the VRRP process died").await;
+            // Told once it is known how it ended.
+            let fenced = self.fence_at_once().await;
+            if let Some(running) = self.vrrp.running() {
+                running.fenced = fenced;
+            }
         }
     }
 
@@ -123,16 +129,18 @@ impl Daemon {
         running.process.kill();
         running.killed = Some(Instant::now());
         running.link = None;
-        self.fence_at_once(why).await;
+        let fenced = self.fence_at_once().await;
+        self.note_fenced(fenced, why);
         self.note(Entry::now("vrrp_killed", "killed the VRRP process").because(why));
     }
 
-    /// Fences before the process has quite ended.
-    async fn fence_at_once(&mut self, why: &str) {
+    /// Fences before the process has quite ended. What is to be told of it.
+    async fn fence_at_once(&mut self) -> Vec<Entry> {
         let active = self.active();
-        self.fence(&active, why).await;
+        let (_, fenced) = self.fence(&active).await;
         // The peers are told: once it has ended, only an address that is still there counts.
         self.known = Known::default();
+        fenced
     }
 
     /// The VRRP process has ended. What it said last may still wait: whether it was Active, and
@@ -158,7 +166,10 @@ impl Daemon {
     /// The VRRP process is dead: its addresses go first, everything else comes after.
     async fn on_death(&mut self, how: &str, last_events: Vec<Event>) {
         let active = self.active();
-        self.fence(&active, &format!("the VRRP process died: {how}")).await;
+        let earlier = self.vrrp.running().map(|it| std::mem::take(&mut it.fenced));
+        let (_, now) = self.fence(&active).await;
+        let fenced = earlier.into_iter().flatten().chain(now);
+        self.note_fenced(fenced, &format!("the VRRP process died: {how}"));
         last_events.into_iter().for_each(|event| self.note(Entry::from(event)));
         self.forget();
         if let Stopping::Draining(_) | Stopping::Ending { .. } = self.stopping {
@@ -182,8 +193,8 @@ impl Daemon {
         }
     }
 
-    /// Removes all addresses and tells the peers.
-    async fn fence(&mut self, active: &BTreeSet<String>, why: &str) -> Vec<Fencing> {
+    /// Removes all addresses and tells the peers. What it did, and what is to be told of it.
+    async fn fence(&mut self, active: &BTreeSet<String>) -> (Vec<Fencing>, Vec<Entry>) {
         let start = Instant::now();
         let silent = match &self.vrrp {
             Vrrp::Running(running) => running.silence(start),
@@ -193,8 +204,8 @@ impl Daemon {
         let vips = self.vips();
         let fencings = self.fencer.fence(&vips, active, silent).await;
         self.record.unremoved = vips.incomplete(&fencings);
-        self.note_fencings(&fencings, start.elapsed(), why);
-        fencings
+        let entries = told_of(&fencings, start.elapsed());
+        (fencings, entries)
     }
 
     /// Tries to remove what a fence had to leave behind.
@@ -212,7 +223,7 @@ impl Daemon {
         self.record.unremoved = vips.incomplete(&fencings);
         // That it still fails is known; and said by the status.
         let done: Vec<_> = fencings.into_iter().filter(|it| !it.is_incomplete()).collect();
-        self.note_fencings(&done, start.elapsed(), "tried again");
+        self.note_fenced(told_of(&done, start.elapsed()), "tried again");
         self.save_vips();
     }
 
@@ -225,22 +236,15 @@ impl Daemon {
                 running.process.pid()
             ));
         }
-        Ok(self.fence(&BTreeSet::new(), "asked for").await)
+        let (fencings, entries) = self.fence(&BTreeSet::new()).await;
+        self.note_fenced(entries, "asked for");
+        Ok(fencings)
     }
 
-    /// Records what a fence did.
-    pub(super) fn note_fencings(&self, fencings: &[Fencing], took: Duration, why: &str) {
-        for fencing in fencings.iter().filter(|fencing| !fencing.is_idle()) {
-            let Fencing { router, interface, removed, released, .. } = fencing;
-            let told = if *released { ", told the peers (priority 0)" } else { "" };
-            let what = match removed.as_slice() {
-                [] => format!("no address was left on {interface}{told}"),
-                _ => format!("removed {} from {interface} in {took:.1?}{told}", list(removed)),
-            };
-            self.note(Entry::now("fenced", what).of(router).because(why));
-            for error in fencing.all_errors() {
-                self.note(Entry::now("fence_failed", error.clone()).of(router));
-            }
+    /// Records what a fence did, and why it was.
+    pub(super) fn note_fenced(&self, entries: impl IntoIterator<Item = Entry>, why: &str) {
+        for entry in entries {
+            self.note(if entry.code == FENCED { entry.because(why) } else { entry });
         }
     }
 
@@ -250,4 +254,21 @@ impl Daemon {
         self.record.retiring = Vips::default();
         super::remove(&self.options.runtime_dir.vrrp_pid());
     }
+}
+
+/// What is to be told of a fence.
+pub(super) fn told_of(fencings: &[Fencing], took: Duration) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    for fencing in fencings.iter().filter(|fencing| !fencing.is_idle()) {
+        let Fencing { router, interface, removed, released, .. } = fencing;
+        let told = if *released { ", told the peers (priority 0)" } else { "" };
+        let what = match removed.as_slice() {
+            [] => format!("no address was left on {interface}{told}"),
+            _ => format!("removed {} from {interface} in {took:.1?}{told}", list(removed)),
+        };
+        entries.push(Entry::now(FENCED, what).of(router));
+        let errors = fencing.all_errors();
+        entries.extend(errors.map(|error| Entry::now("fence_failed", error.clone()).of(router)));
+    }
+    entries
 }

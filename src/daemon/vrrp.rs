@@ -6,6 +6,7 @@ use tokio::time::{Instant, sleep_until};
 use vrrp::proto::{Reply, Request};
 
 use super::heartbeat::{self, Heartbeat};
+use crate::events::Entry;
 use crate::vrrp_process::{End, Link, LinkError, VrrpProcess};
 
 /// An answer that takes longer than this is not as usual.
@@ -48,6 +49,8 @@ pub struct Running {
     pub killed: Option<Instant>,
     /// Whether it said that all addresses are withdrawn and all peers told.
     pub said_bye: bool,
+    /// What was done when its connection ended, to be told with how it ended.
+    pub fenced: Vec<Entry>,
 }
 
 /// How far the conversation with a VRRP process is.
@@ -127,6 +130,7 @@ impl Running {
             started: now,
             killed: None,
             said_bye: false,
+            fenced: Vec::new(),
         }
     }
 

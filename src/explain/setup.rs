@@ -62,6 +62,12 @@ impl Setup {
     pub fn name(&self, address: IpAddr) -> Option<&str> {
         self.names.get(&address).map(String::as_str)
     }
+
+    /// The node that advertises this priority from `source`. An IPv6 source is link-local, which no
+    /// file lists: then the priority tells who it is, if only one node has it.
+    pub fn advertiser(&self, router: &str, source: IpAddr, priority: Option<u8>) -> Option<&str> {
+        self.name(source).or_else(|| self.rules(router)?.by_priority(priority?))
+    }
 }
 
 impl Rules {

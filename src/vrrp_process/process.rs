@@ -138,7 +138,10 @@ impl std::fmt::Display for End {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Exited(code) => write!(f, "it exited with code {code}"),
-            Self::Killed(signal) => write!(f, "it was killed by signal {signal}"),
+            Self::Killed(signal) => match nix::sys::signal::Signal::try_from(*signal) {
+                Ok(name) => write!(f, "it was killed by signal {signal} ({name})"),
+                Err(_) => write!(f, "it was killed by signal {signal}"),
+            },
             Self::Unknown => {
                 f.write_str("an earlier daemon started it, so its exit code is unknown")
             }

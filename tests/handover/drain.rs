@@ -35,7 +35,7 @@ fn a_drained_active_advertises_priority_1_until_another_is_active_and_stays_away
         lines[0],
         "apiserver: advertising priority 1; waiting up to 5s for another router to take over"
     );
-    assert!(lines[1].starts_with("apiserver: drained; 10.51.0.12 (priority 244) is Active after"));
+    assert!(lines[1].starts_with("apiserver: drained; m2 (priority 244) is Active after"));
     net.advert(M1, asked, |advert| advert.priority == 1);
     assert!(!net.gave_up(M1, asked));
     net.owned_by(M2);

@@ -97,7 +97,7 @@ pub enum Outcome {
 }
 
 /// Who has the addresses of a virtual router.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Holder {
     /// The VRRP process has not said.
     Unknown,
@@ -108,10 +108,12 @@ pub enum Holder {
 }
 
 /// An Active that was heard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Active {
     /// Its address.
     pub source: IpAddr,
+    /// Which node it is, if the configuration tells.
+    pub node: Option<String>,
     /// What it advertised, if that is known.
     pub priority: Option<u8>,
 }
@@ -177,16 +179,17 @@ impl Drains {
             return Step::waiting(router, patience, &order.mark.by);
         }
         let known = self.marks.get(router);
+        let was_active = holder == Holder::Here;
         match (holder, known) {
             (Holder::Elsewhere(_), Some(mark)) => {
                 let by = &order.mark.by;
                 Step::new(router, Outcome::AlreadyDrained, words::already(mark), by)
             }
             (Holder::Elsewhere(active), None) => {
-                let text = words::drained(active);
+                let text = words::drained(active.as_ref());
                 let step = Step::new(router, Outcome::Drained, text, &order.mark.by);
                 self.marks.set(router, order.mark);
-                step.to(active)
+                step.to(active.as_ref())
             }
             (Holder::Here | Holder::Unknown, known) => {
                 let step = Step::waiting(router, patience, &order.mark.by);
@@ -197,7 +200,7 @@ impl Drains {
                     order: Order { mark, ..order },
                     asked: now,
                     until,
-                    was_active: holder == Holder::Here,
+                    was_active,
                     left: None,
                 };
                 self.waits.insert(router.to_owned(), wait);
@@ -216,9 +219,9 @@ impl Drains {
                 wait.left = None;
             }
             Holder::Elsewhere(active) => {
-                let left = wait.left.get_or_insert((now, active));
+                let (_, successor) = wait.left.get_or_insert((now, None));
                 // The one that it yielded to is better known later, if at all.
-                left.1 = left.1.or(active);
+                *successor = successor.take().or(active);
             }
         }
     }
@@ -251,13 +254,14 @@ impl Drains {
             }
             Some((at, active)) if was_active => {
                 let took = at.saturating_duration_since(asked);
-                let text = words::handed_over(active, took);
+                let text = words::handed_over(active.as_ref(), took);
                 let took_ms = u64::try_from(took.as_millis()).ok();
                 let step = Step::new(router, Outcome::HandedOver, text, &by);
-                Step { took_ms, ..step.to(active) }
+                Step { took_ms, ..step.to(active.as_ref()) }
             }
             Some((_, active)) => {
-                Step::new(router, Outcome::Drained, words::drained(active), &by).to(active)
+                let text = words::drained(active.as_ref());
+                Step::new(router, Outcome::Drained, text, &by).to(active.as_ref())
             }
         }
     }
@@ -316,7 +320,7 @@ impl Step {
         Self { timeout_ms, ..Self::new(router, Outcome::Waiting, words::waiting(patience), by) }
     }
 
-    fn to(self, active: Option<Active>) -> Self {
+    fn to(self, active: Option<&Active>) -> Self {
         Self { successor: active.map(|active| active.source), ..self }
     }
 

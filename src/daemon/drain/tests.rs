@@ -19,7 +19,8 @@ fn mark(by: &str) -> Mark {
 
 fn successor() -> Holder {
     let source = "10.0.0.12".parse().unwrap();
-    Holder::Elsewhere(Some(Active { source, priority: Some(244) }))
+    let node = Some("m2".to_owned());
+    Holder::Elsewhere(Some(Active { source, node, priority: Some(244) }))
 }
 
 fn only(mut steps: Vec<Step>) -> Step {
@@ -44,7 +45,7 @@ fn an_active_waits_for_its_successor_and_for_its_addresses_to_be_gone() {
     assert_eq!(drains.deadline(), Some(start + SOON + LINGER));
     let step = only(drains.due(start + SOON + LINGER));
     assert_eq!(step.outcome, Outcome::HandedOver);
-    assert_eq!(step.text, "drained; 10.0.0.12 (priority 244) is Active after 60ms");
+    assert_eq!(step.text, "drained; m2 (priority 244) is Active after 60ms");
     assert_eq!((step.successor, step.took_ms), ("10.0.0.12".parse().ok(), Some(60)));
     assert_eq!(drains.marks().get("api"), Some(&mark("alice")));
     assert_eq!(drains.deadline(), None);
@@ -91,7 +92,7 @@ fn a_backup_is_drained_at_once_and_a_second_time_changes_nothing() {
     let mut drains = Drains::default();
     let step = drains.drain(start, "api", order(), successor());
     assert_eq!(step.outcome, Outcome::Drained);
-    assert_eq!(step.text, "drained; 10.0.0.12 (priority 244) is Active");
+    assert_eq!(step.text, "drained; m2 (priority 244) is Active");
     let again = Order { mark: mark("bob"), ..order() };
     let step = drains.drain(start, "api", again, successor());
     assert_eq!(step.outcome, Outcome::AlreadyDrained);

@@ -16,7 +16,7 @@ pub fn waiting(patience: Duration) -> String {
     format!("advertising priority 1; waiting up to {patience} for another router to take over")
 }
 
-pub fn drained(active: Option<Active>) -> String {
+pub fn drained(active: Option<&Active>) -> String {
     match active {
         Some(active) => format!("drained; {} is Active", name(active)),
         None => "drained; it is not Active here".to_owned(),
@@ -27,7 +27,7 @@ pub fn already(mark: &Mark) -> String {
     format!("drained already, since {} by {}", mark.since, mark.by)
 }
 
-pub fn handed_over(active: Option<Active>, took: Duration) -> String {
+pub fn handed_over(active: Option<&Active>, took: Duration) -> String {
     let took = shown(took);
     match active {
         Some(active) => format!("drained; {} is Active after {took}", name(active)),
@@ -70,10 +70,12 @@ fn nobody(keeps: Option<Keeps>, patience: Duration) -> String {
     }
 }
 
-fn name(active: Active) -> String {
-    match active.priority {
-        Some(priority) => format!("{} (priority {priority})", active.source),
-        None => active.source.to_string(),
+fn name(active: &Active) -> String {
+    let Active { source, node, priority } = active;
+    let name = node.clone().unwrap_or_else(|| source.to_string());
+    match priority {
+        Some(priority) => format!("{name} (priority {priority})"),
+        None => name,
     }
 }
 
