@@ -294,7 +294,7 @@ fn events_are_numbered_told_with_their_cause_and_followed() {
     assert!(told["seq"].as_u64().unwrap() > last);
     assert_eq!(told["router"], "apiserver");
     assert_eq!(told["what"], "Backup -> Active");
-    assert_eq!(told["why"], "the Active 10.51.0.11 is degraded (priority 1)");
+    assert_eq!(told["why"], "the Active 10.51.0.11 hands over (priority 1)");
     let text = net.mainstay(M2, &["events"]).stdout;
-    assert!(text.contains("Backup -> Active: the Active 10.51.0.11 is degraded"), "{text}");
+    assert!(text.contains("Backup -> Active: the Active 10.51.0.11 hands over"), "{text}");
 }

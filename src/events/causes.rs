@@ -90,9 +90,11 @@ impl<'a> Past<'a> {
                 self.own(Duration::MAX, |it| it.code == "transition")
             }
             Cause::ActiveDown { last: Some(last) } => {
-                self.own(AT_ONCE, |it| it.code == "stalled" || is_of_active(it, last))
+                self.own(AT_ONCE, |it| it.code == "stalled" || is_change_of_active(it, last))
             }
-            Cause::ActiveReleased { source } => self.own(RESTART, |it| is_of_active(it, source)),
+            Cause::ActiveReleased { source } => {
+                self.own(RESTART, |it| is_change_of_active(it, source))
+            }
             Cause::ActiveDegraded { source, .. } => {
                 self.own(Duration::MAX, |it| is_of_active(it, source))
             }
@@ -188,6 +190,13 @@ fn is_of_active(record: &Record, source: IpAddr) -> bool {
     let theirs = record.detail.get("source").and_then(Value::as_str);
     matches!(code, "active_priority" | "active_released")
         && theirs.and_then(|it| it.parse().ok()) == Some(source)
+}
+
+/// Whether the Active told of another priority than before: that it was heard at all, or gave up, is
+/// no news of its own.
+fn is_change_of_active(record: &Record, source: IpAddr) -> bool {
+    let before = record.detail.get("from");
+    before.is_some_and(|it| !it.is_null()) && is_of_active(record, source)
 }
 
 fn has_fallen(record: &Record) -> bool {

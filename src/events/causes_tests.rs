@@ -162,6 +162,30 @@ fn a_backup_knows_what_the_active_told() {
 }
 
 #[test]
+fn what_the_active_always_said_is_no_cause() {
+    let mut told = Told::new();
+    let source = "10.0.0.11".parse().unwrap();
+    let detail = json!({ "source": source, "from": null, "to": 254 });
+    let first = "the Active is 10.0.0.11, with priority 254";
+    told.tell(Entry::now("active_priority", first).of("api").with(detail));
+    let detail = json!({ "source": source });
+    let gives_up = "the Active 10.0.0.11 gives up";
+    told.tell(Entry::now("active_released", gives_up).of("api").with(detail));
+    told.goes(Backup, Active, Cause::ActiveReleased { source });
+    assert_eq!(told.chain(), ["the Active 10.0.0.11 gave up"]);
+    told.goes(Backup, Active, Cause::ActiveDown { last: Some(source) });
+    assert_eq!(told.chain(), ["the Active 10.0.0.11 has fallen silent"]);
+}
+
+#[test]
+fn who_drains_or_stops_hands_over() {
+    let mut told = Told::new();
+    let (source, priority) = ("10.0.0.11".parse().unwrap(), Priority::DRAINED);
+    told.goes(Backup, Active, Cause::ActiveDegraded { source, priority });
+    assert_eq!(told.chain(), ["the Active 10.0.0.11 hands over (priority 1)"]);
+}
+
+#[test]
 fn a_takeover_by_a_process_that_was_late_says_so() {
     let mut told = Told::new();
     told.report(Report::Stalled { late: Duration::from_millis(1500) });

@@ -14,6 +14,7 @@ mod wrong;
 
 use std::collections::BTreeMap;
 
+use vrrp::Priority;
 use vrrp::router::{Cause, State};
 
 pub use model::{Explanation, Finding, Holder, Move, RouterExplanation};
@@ -168,6 +169,9 @@ fn hint(step: &Step, names: &Names) -> Option<String> {
     let (node, what) = match (step.cause, step.from, step.to) {
         (Some(Cause::ActiveDown { last: Some(last) }), ..) => (last, "fell silent"),
         (Some(Cause::ActiveReleased { source }), ..) => (source, "gave up"),
+        (Some(Cause::ActiveDegraded { source, priority: Priority::DRAINED }), ..) => {
+            (source, "hands over")
+        }
         (Some(Cause::ActiveDegraded { source, .. }), ..) => (source, "is degraded"),
         (None, Some(Place::Peer(from)), Place::Peer(_)) => (from, "lost it"),
         _ => return None,

@@ -162,7 +162,7 @@ fn an_address_may_come_back_to_where_it_was() {
         .goes(Backup, Active, Cause::ActiveDown { last: None });
     let (from, to, causes) = story.last().unwrap();
     assert_eq!((from, to), (Some(Place::Here), Place::Here));
-    assert!(causes.iter().any(|it| it.contains("the interface is gone")), "{causes:?}");
+    assert!(causes.iter().any(|it| it.contains("the interface cannot be used")), "{causes:?}");
 }
 
 #[test]

@@ -84,7 +84,10 @@ fn of_check(check: &CheckStatus, now: Timestamp) -> Vec<Finding> {
         Standing::Sick => {
             let held = check.held_until.filter(|&until| until > now);
             let held = held.map(|until| {
-                format!("; it fell {} times lately, and counts as sick until {until}", check.flaps)
+                format!(
+                    "; after {} falls it counts as sick until {until}, whatever it answers",
+                    check.flaps
+                )
             });
             let held = held.unwrap_or_default();
             let what = format!("the check {name} has been sick for {since}: {reason}{held}");
@@ -92,7 +95,8 @@ fn of_check(check: &CheckStatus, now: Timestamp) -> Vec<Finding> {
         }
     };
     let warning = check.warning.as_ref();
-    let warning = warning.map(|it| Finding::said(format!("the check {name} warns: {it}")));
+    let warning =
+        warning.map(|it| Finding::said(format!("the check {name} passes with a warning: {it}")));
     standing.into_iter().chain(warning).collect()
 }
 

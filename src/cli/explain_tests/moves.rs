@@ -228,7 +228,7 @@ fn an_interface_that_fails() {
         "\
 api  10.0.0.10 is not on m1, which takes no part
   last move   m1 lost it, 1m30s ago
-              12:01:03.008Z  the interface is gone, down or has no address
+              12:01:03.008Z  the interface cannot be used
               12:01:03.008Z  the interface eth0 cannot be used: no carrier
   WRONG       m1 takes no part: no carrier: check cable, port and switch
 ",
@@ -254,7 +254,7 @@ api  10.0.0.10 is on m2 (10.0.0.12), for 9.0s (since 2026-01-31T12:02:33.208Z)
               m1 ranks before it, priority 254, and leaves a healthy Active alone (preempt = \"degraded-only\")
   last move   m1 -> m2, 9.0s ago
               12:02:33.208Z  the Active is m2, with priority 244
-              12:01:03.008Z  the interface is gone, down or has no address
+              12:01:03.008Z  the interface cannot be used
               12:01:03.008Z  eth0 cannot be used: no carrier
   would move  m2 degrades or is drained: m1 takes over after 8 ms
               m2 falls silent: m1 takes over after 3.01 s

@@ -228,6 +228,9 @@ impl fmt::Display for Cause {
                 write!(f, "the Active {last} has fallen silent")
             }
             Self::ActiveReleased { source } => write!(f, "the Active {source} gave up"),
+            Self::ActiveDegraded { source, priority: Priority::DRAINED } => {
+                write!(f, "the Active {source} hands over (priority 1)")
+            }
             Self::ActiveDegraded { source, priority } => {
                 write!(f, "the Active {source} is degraded (priority {priority})")
             }
@@ -237,7 +240,7 @@ impl fmt::Display for Cause {
             Self::HigherPriority { source, priority } => {
                 write!(f, "{source} advertises priority {priority} and wins")
             }
-            Self::InterfaceDown => f.write_str("the interface is gone, down or has no address"),
+            Self::InterfaceDown => f.write_str("the interface cannot be used"),
             Self::InterfaceUp => f.write_str("the interface can be used"),
             Self::NotInstalled => f.write_str("the kernel did not confirm the addresses"),
             Self::Retry => f.write_str("trying again after addresses that were not installed"),
