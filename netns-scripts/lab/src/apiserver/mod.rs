@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::sys::signal::{Signal, kill};
@@ -91,6 +91,8 @@ pub fn serve(directory: &Path) -> Result<(), LabError> {
 struct Apiserver {
     directory: PathBuf,
     child: Option<Child>,
+    /// Kept open: a test harness ends when it cannot write, such as that a test takes a minute.
+    output: Option<BufReader<ChildStdout>>,
 }
 
 impl Apiserver {
@@ -109,7 +111,7 @@ impl Apiserver {
             .spawn()?;
         let output = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
         self.child = Some(child);
-        for line in BufReader::new(output).lines() {
+        for line in self.output.insert(BufReader::new(output)).lines() {
             if line?.trim_end().ends_with(READY) {
                 return Ok(());
             }
@@ -158,9 +160,9 @@ impl Apiservers {
     pub fn start(lab: &Lab, launcher: Launcher) -> Result<Self, LabError> {
         lab.pki()?;
         let nodes = lab.nodes();
-        let each = nodes
-            .iter()
-            .map(|&node| (node, Apiserver { directory: lab.directory(node), child: None }));
+        let each = nodes.iter().map(|&node| {
+            (node, Apiserver { directory: lab.directory(node), child: None, output: None })
+        });
         let servers = Self {
             launcher,
             namespaces: nodes.iter().map(|&node| (node, lab.namespace(node))).collect(),
