@@ -137,6 +137,11 @@ pub trait Backend: Send + Sync {
     /// Asks once whether the unit does its work. An answer that takes long counts as not ready; the backend sees to that.
     fn readiness<'a>(&'a self, what: &'a Identity) -> Pending<'a, Readiness>;
 
+    /// How far a start that takes long has come, in words: `image 3 of 7`. Asked while the unit starts.
+    fn progress(&self) -> Option<String> {
+        None
+    }
+
     /// What the unit wrote: its last `lines` lines, then, with `follow`, what it goes on to write.
     fn logs(&self, lines: usize, follow: bool) -> Pending<'_, Result<Logs, Fault>> {
         let _ = (lines, follow);

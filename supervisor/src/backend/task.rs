@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::hash::spec_hash;
 use super::{Backend, Ended, Fault, Identity, Pending, Readiness, Running};
 
@@ -26,6 +28,7 @@ pub struct Task {
     repeat: Repeat,
     /// What tells this run of mainstay from others, for tasks that are done at each start.
     life: String,
+    progress: Option<watch::Receiver<String>>,
 }
 
 impl Task {
@@ -44,7 +47,14 @@ impl Task {
             Repeat::EachBoot => crate::adopt::boot_id().unwrap_or_default(),
             Repeat::Once => String::new(),
         };
-        Self { work: Box::new(move || Box::pin(work())), spec_hash, repeat, life }
+        let work: Work = Box::new(move || Box::pin(work()));
+        Self { work, spec_hash, repeat, life, progress: None }
+    }
+
+    /// The same, with words from the work itself on how far it has come; empty while there are none.
+    #[must_use]
+    pub fn reporting(self, progress: watch::Receiver<String>) -> Self {
+        Self { progress: Some(progress), ..self }
     }
 
     /// What says that this very work has been done.
@@ -91,6 +101,11 @@ impl Backend for Task {
 
     fn readiness<'a>(&'a self, _: &'a Identity) -> Pending<'a, Readiness> {
         Box::pin(async { Readiness::Ready })
+    }
+
+    fn progress(&self) -> Option<String> {
+        let words = self.progress.as_ref()?.borrow().clone();
+        (!words.is_empty()).then_some(words)
     }
 }
 

@@ -263,6 +263,43 @@ fn what_could_not_be_looked_for_waits_for_what_it_requires_and_is_tried_when_tha
 }
 
 #[test]
+fn what_could_not_be_started_is_tried_at_once_when_what_it_requires_is_ready_again() {
+    let mut world = World::resumed(master());
+    world.answer("etcd", Observation::Gone);
+    world.become_ready("dockerd");
+    for _ in 0..4 {
+        world.pass_until_attempt("etcd");
+        world.answer("etcd", Observation::Gone);
+        world.answer("etcd", Observation::StartFailed(Fault::passing("docker answers 500")));
+    }
+    world.pass(Duration::from_millis(10));
+    while !world.asks("dockerd", |it| matches!(it, Step::AskReadiness { .. })) {
+        world.pass(Duration::from_millis(100));
+    }
+    world.not_ready("dockerd", "docker answers 500");
+    assert_eq!(world.state("etcd"), Word::Backoff);
+    world.pass(SECOND);
+    world.ready("dockerd");
+    assert_eq!(world.state("etcd"), Word::Starting);
+}
+
+#[test]
+fn the_end_of_an_earlier_run_does_not_end_the_present_one() {
+    let mut world = up();
+    let watch = world
+        .asked
+        .iter()
+        .find(|(unit, _, step)| unit.as_str() == "etcd" && matches!(step, Step::Watch { .. }));
+    let (unit, ticket, _) = watch.cloned().unwrap();
+    world.order("etcd", Order::Restart);
+    world.answer("etcd", Observation::Stopped);
+    world.become_ready("etcd");
+    let seen = Observation::Ended(Ended { reason: "stopped".to_owned(), success: true });
+    world.input(Input::Observed { unit, ticket, seen });
+    assert_eq!(world.state("etcd"), Word::Ready);
+}
+
+#[test]
 fn a_start_that_takes_too_long_is_given_up_and_what_came_of_it_is_found() {
     let mut world = World::resumed(vec![spec("etcd", &[])]);
     world.answer("etcd", Observation::Gone);

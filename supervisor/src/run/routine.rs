@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -16,6 +16,9 @@ use crate::backend::Logs;
 use crate::core::{Action, Core, Input, Report, What};
 use crate::graph::Graph;
 use crate::unit::Name;
+
+/// How often the progress of what starts is shown.
+const GLANCE: Duration = Duration::from_millis(500);
 
 /// What the thread holds.
 pub(super) struct Routine {
@@ -44,7 +47,8 @@ impl Routine {
         let (warning, clock) = (loaded.warning, Clock::new());
         let warnings = warning.iter().cloned().collect();
         // Nobody is to see less than all units.
-        let snapshot = watch::Sender::new(Arc::new(Snapshot::new(&core, &clock, warnings)));
+        let snapshot =
+            watch::Sender::new(Arc::new(Snapshot::new(&core, &backends, &clock, warnings)));
         Ok(Self { core, backends, boot, state, warning, clock, snapshot, events })
     }
 
@@ -65,6 +69,7 @@ impl Routine {
         let left = loop {
             self.act(&mut tasks, &writer);
             let due = self.core.poll_timeout();
+            let glance = self.snapshot.borrow().is_starting().then(|| Instant::now() + GLANCE);
             tokio::select! {
                 biased;
                 request = requests.recv() => match request {
@@ -74,6 +79,8 @@ impl Routine {
                 },
                 Some(input) = answered.recv() => self.core.handle(Instant::now(), input),
                 () = until(due) => self.core.handle(Instant::now(), Input::Tick),
+                // Shows how far it has come.
+                () = until(glance) => {}
             }
         };
         drop(tasks);
@@ -108,7 +115,7 @@ impl Routine {
     fn publish(&mut self, writer: &Writer) {
         self.clock.follow();
         let warnings = self.warning.iter().cloned().chain(writer.trouble()).collect();
-        let snapshot = Snapshot::new(&self.core, &self.clock, warnings);
+        let snapshot = Snapshot::new(&self.core, &self.backends, &self.clock, warnings);
         self.snapshot.send_if_modified(|last| {
             let changed = **last != snapshot;
             if changed {

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use super::Backends;
 use crate::backend::Identity;
 use crate::core::{Core, Member};
 use crate::unit::{Kind, Name, State, Word};
@@ -37,7 +38,7 @@ pub struct UnitStatus {
     pub attempt: Option<u32>,
     /// When the next attempt is made, in milliseconds since the start of 1970.
     pub next_attempt_unix_ms: Option<u64>,
-    /// Why it is not well, in words.
+    /// Why it is not well, or how far it has come, in words.
     pub reason: Option<String>,
     /// What it requires.
     pub requires: Vec<Name>,
@@ -51,14 +52,31 @@ pub struct UnitStatus {
 
 impl Snapshot {
     /// The units as they are now.
-    pub(super) fn new(core: &Core, clock: &Clock, warnings: Vec<String>) -> Self {
-        let units = core.members().iter().map(|it| UnitStatus::new(it, clock)).collect();
+    pub(super) fn new(
+        core: &Core,
+        backends: &Backends,
+        clock: &Clock,
+        warnings: Vec<String>,
+    ) -> Self {
+        let status = |member: &Member| {
+            let mut status = UnitStatus::new(member, clock);
+            if status.state == Word::Starting {
+                status.reason = backends.get(&status.name).and_then(|it| it.progress());
+            }
+            status
+        };
+        let units = core.members().iter().map(status).collect();
         Self { units, warnings }
     }
 
     /// A unit by its name.
     pub fn unit(&self, name: &str) -> Option<&UnitStatus> {
         self.units.iter().find(|it| it.name.as_str() == name)
+    }
+
+    /// Whether a unit is starting: what is said of its progress changes without an event.
+    pub(super) fn is_starting(&self) -> bool {
+        self.units.iter().any(|it| it.state == Word::Starting)
     }
 
     /// Whether every unit that is enabled is ready.

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use super::{Command, CommandError, Events, Handle, Happening, Outcome, Supervisor, Units};
+use crate::backend::task::{Repeat, Task};
 use crate::backend::{Backend, Ended, Fault, Identity, Pending, Readiness, Running};
 use crate::unit::{Kind, Name, Spec, Word};
 
@@ -241,4 +242,29 @@ async fn what_dies_comes_back_and_the_snapshot_says_why() {
     let json = serde_json::to_string(&*snapshot).unwrap();
     assert_eq!(serde_json::from_str::<super::Snapshot>(&json).unwrap(), *snapshot);
     assert!(json.contains(r#""name":"etcd","backend":"container","state":"ready""#), "{json}");
+}
+
+#[tokio::test]
+async fn long_work_shows_how_far_it_has_come() {
+    let rig = Rig::new("progress");
+    let (tell, progress) = watch::channel(String::new());
+    let (finish, finished) = watch::channel(false);
+    let task = Task::new("images".to_owned(), Repeat::Once, move || {
+        let mut finished = finished.clone();
+        async move {
+            let _ = finished.wait_for(|it| *it).await;
+            Ok(())
+        }
+    });
+    let spec = Spec::new(unit("images"), Kind::Task);
+    let units: Units = vec![(spec, Arc::new(task.reporting(progress)))];
+    let (handle, _events) = Supervisor::start(units, &rig.directory).unwrap();
+    for image in ["image 1 of 2", "image 2 of 2"] {
+        tell.send_replace(image.to_owned());
+        until(&handle, |it| it.units[0].reason.as_deref() == Some(image)).await;
+    }
+    assert_eq!(handle.snapshot().units[0].state, Word::Starting);
+    finish.send_replace(true);
+    until(&handle, super::Snapshot::is_ready).await;
+    assert_eq!(handle.snapshot().units[0].reason, None);
 }

@@ -116,6 +116,23 @@ impl Rig {
         self.wait_until("readiness", || self.snapshot().filter(Snapshot::is_ready))
     }
 
+    /// Prints how long it took from the moment in which one unit was ready to that in which the next one was.
+    fn show_steps(&self) {
+        let ready = |unit: &str| {
+            let metadata = fs::metadata(self.directory.join(format!("{unit}.ready"))).unwrap();
+            metadata.modified().unwrap()
+        };
+        for pair in UNITS.windows(2) {
+            let step = ready(pair[1]).duration_since(ready(pair[0])).unwrap();
+            let _ = writeln!(
+                std::io::stderr(),
+                "from {} ready to {} ready, asking and starting a shell included: {step:?}",
+                pair[0],
+                pair[1]
+            );
+        }
+    }
+
     /// How often each unit's process was started, ever.
     fn starts(&self) -> BTreeMap<&'static str, Vec<u32>> {
         let pids = |unit| {
@@ -162,6 +179,7 @@ fn a_killed_supervisor_leaves_its_children_and_its_successor_adopts_them() {
     let mut rig = Rig::new("killed");
     rig.host();
     let first = pids(&rig.ready());
+    rig.show_steps();
     let corrupt: fn(&Path) = |path| fs::write(path, "{\"version\":").unwrap();
     let gone: fn(&Path) = |path| fs::remove_file(path).unwrap();
     for (what, harm) in [("kept", None), ("corrupt", Some(corrupt)), ("gone", Some(gone))] {
