@@ -140,6 +140,7 @@ async fn the_next_unit_starts_within_50_ms_of_the_readiness_of_the_one_before() 
         println!("from {before} ready to {next} started: {:.2} ms", step.as_secs_f64() * 1e3);
     }
     assert_eq!(handle.snapshot().units.len(), MASTER.len());
+    handle.leave().await;
 }
 
 #[tokio::test]
@@ -196,6 +197,7 @@ async fn commands_show_their_progress_and_what_was_stopped_stays_so_for_a_succes
     assert_eq!(timeout(PATIENCE, restart.outcome()).await.unwrap(), Outcome::Done);
     let starts: Vec<u32> = rig.fakes.iter().map(|(_, fake)| fake.starts()).collect();
     assert_eq!(starts, [2, 3, 2, 2]);
+    handle.leave().await;
 }
 
 #[tokio::test]
@@ -223,6 +225,7 @@ async fn a_command_that_a_guard_refuses_ends_with_what_to_do() {
     assert!(matches!(error, CommandError::NoUnit { .. }), "{error}");
     let error = handle.logs(unit("nothing"), 1, false).await.unwrap_err();
     assert_eq!(error, CommandError::NoUnit { unit: unit("nothing"), known });
+    handle.leave().await;
 }
 
 #[tokio::test]
@@ -242,6 +245,7 @@ async fn what_dies_comes_back_and_the_snapshot_says_why() {
     let json = serde_json::to_string(&*snapshot).unwrap();
     assert_eq!(serde_json::from_str::<super::Snapshot>(&json).unwrap(), *snapshot);
     assert!(json.contains(r#""name":"etcd","backend":"container","state":"ready""#), "{json}");
+    handle.leave().await;
 }
 
 #[tokio::test]
@@ -267,4 +271,5 @@ async fn long_work_shows_how_far_it_has_come() {
     finish.send_replace(true);
     until(&handle, super::Snapshot::is_ready).await;
     assert_eq!(handle.snapshot().units[0].reason, None);
+    handle.leave().await;
 }

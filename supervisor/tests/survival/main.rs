@@ -11,7 +11,7 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{self, Child, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,12 +19,14 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use supervisor::backend::exec::{Exec, ExecSpec, Place};
 use supervisor::backend::{Backend, Identity};
 use supervisor::readiness::Probe;
-use supervisor::run::{Snapshot, Supervisor, Units};
+use supervisor::run::{Command, Outcome, Snapshot, Supervisor, Units};
 use supervisor::unit::{Kind, Name, Spec};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Makes this test program a host, with this directory.
 const HOST: &str = "MSCORE_HOST";
+/// Makes a host stop all and end.
+const DOWN: &str = "MSCORE_DOWN";
 const UNITS: [&str; 3] = ["dockerd", "etcd", "kubelet"];
 
 /// Each notes its process id in a file and becomes ready.
@@ -53,6 +55,11 @@ fn units(directory: &Path) -> Units {
 async fn host() {
     let Some(directory) = std::env::var_os(HOST).map(PathBuf::from) else { return };
     let (handle, _events) = Supervisor::start(units(&directory), &directory).unwrap();
+    if std::env::var_os(DOWN).is_some() {
+        let mut down = handle.command(Command::Down).await.unwrap();
+        assert_eq!(down.outcome().await, Outcome::Done);
+        return handle.leave().await;
+    }
     let mut snapshots = handle.watch();
     loop {
         let snapshot = snapshots.borrow_and_update().clone();
@@ -80,13 +87,26 @@ impl Rig {
 
     fn host(&mut self) {
         let _ = fs::remove_file(self.directory.join("snapshot.json"));
-        let host = Command::new(std::env::current_exe().unwrap())
+        self.host = Some(self.command().spawn().unwrap());
+    }
+
+    fn command(&self) -> process::Command {
+        let mut command = process::Command::new(std::env::current_exe().unwrap());
+        command
             .args(["--exact", "host", "--ignored"])
             .env(HOST, &self.directory)
             .stdout(Stdio::null())
-            .process_group(0)
-            .spawn();
-        self.host = Some(host.unwrap());
+            .process_group(0);
+        command
+    }
+
+    /// Kills the host; a successor stops all.
+    fn down(&mut self) {
+        self.kill();
+        assert!(self.command().env(DOWN, "1").status().unwrap().success());
+        for pid in self.starts().into_values().flatten() {
+            assert!(!is_alive(pid, &self.directory), "{pid}");
+        }
     }
 
     fn kill(&mut self) {
@@ -205,6 +225,7 @@ fn a_killed_supervisor_leaves_its_children_and_its_successor_adopts_them() {
     for (unit, starts) in rig.starts() {
         assert_eq!(starts.len(), 1, "{unit}: {starts:?}");
     }
+    rig.down();
 }
 
 #[test]
@@ -222,4 +243,5 @@ fn a_supervisor_that_is_killed_at_any_moment_of_a_bring_up_starts_nothing_twice(
     for ((unit, starts), pid) in rig.starts().into_iter().zip(pids) {
         assert_eq!(starts, [pid], "{unit}");
     }
+    rig.down();
 }

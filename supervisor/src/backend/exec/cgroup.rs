@@ -14,17 +14,31 @@ const CONTROLLERS: [&str; 4] = ["memory", "pids", "cpu", "name=systemd"];
 /// # Errors
 /// If there is no cgroup file system, or none can be written to.
 pub fn place(unit: &Name, pid: u32) -> io::Result<()> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo")?;
-    let own = fs::read_to_string("/proc/self/cgroup")?;
     let mut outcome = Err(io::Error::new(io::ErrorKind::NotFound, "no cgroup file system"));
-    for directory in directories(&mounts, &own) {
-        match join(&directory.join(format!("mainstay-{unit}")), pid) {
+    for directory in of(unit)? {
+        match join(&directory, pid) {
             Ok(()) => outcome = Ok(()),
             Err(error) if outcome.is_err() => outcome = Err(error),
             Err(_) => {}
         }
     }
     outcome
+}
+
+/// Removes the unit's cgroups, as far as nothing runs in them.
+pub fn remove(unit: &Name) {
+    for directory in of(unit).unwrap_or_default() {
+        // What is not there, or is used, stays so.
+        let _ = fs::remove_dir(directory);
+    }
+}
+
+/// Where the unit's cgroups are, or would be.
+fn of(unit: &Name) -> io::Result<Vec<PathBuf>> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo")?;
+    let own = fs::read_to_string("/proc/self/cgroup")?;
+    let name = format!("mainstay-{unit}");
+    Ok(directories(&mounts, &own).into_iter().map(|it| it.join(&name)).collect())
 }
 
 fn join(directory: &Path, pid: u32) -> io::Result<()> {

@@ -184,7 +184,10 @@ impl Inner {
 
     /// The exit status of a child that has ended.
     fn reap(&self, pid: u32) -> Option<ExitStatus> {
-        self.children().remove(&pid)?.wait().ok()
+        let child = self.children().remove(&pid);
+        let status = child.and_then(|mut it| it.wait().ok());
+        cgroup::remove(&self.unit);
+        status
     }
 
     fn adopt(&self, known: Option<&Identity>) -> Result<Option<Running>, Fault> {

@@ -40,7 +40,7 @@ impl Rig {
     fn exec(&self, spec: ExecSpec) -> Exec {
         let place = Place { instance: self.directory.clone(), logs: self.directory.join("logs") };
         Exec::new(
-            Name::new("unit").unwrap(),
+            Name::new("mscore-unit").unwrap(),
             spec,
             Probe::File(self.directory.join("ready")),
             place,
@@ -60,6 +60,13 @@ impl Rig {
         };
         timeout(PATIENCE, read).await.unwrap()
     }
+}
+
+/// The cgroups of a process that are named after the unit.
+fn cgroups(pid: u32) -> Vec<String> {
+    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    let named = text.lines().filter(|it| it.ends_with("/mainstay-mscore-unit"));
+    named.map(str::to_owned).collect()
 }
 
 fn pid(running: &Running) -> u32 {
@@ -115,7 +122,10 @@ async fn it_has_its_own_group_environment_and_log_and_nothing_of_ours() {
     ended(&exec, &running).await;
     let mut logs = exec.logs(100, false).await.unwrap();
     let log = String::from_utf8(logs.recv().await.unwrap()).unwrap();
-    assert!(log.contains("ETCD_NAME=m 1\n") && log.contains("MAINSTAY_UNIT=unit\n"), "{log}");
+    assert!(
+        log.contains("ETCD_NAME=m 1\n") && log.contains("MAINSTAY_UNIT=mscore-unit\n"),
+        "{log}"
+    );
     assert!(!log.contains("CARGO") && !log.contains("HOME="), "{log}");
     assert!(log.contains("\n/proc\n"), "{log}");
     assert!(log.ends_with(&format!("\n{}\n", pid(&running))), "{log}");
@@ -136,7 +146,15 @@ async fn limits_are_set_and_refused_ones_do_not_keep_it_from_running() {
     let limits = about("limits");
     let files = limits.lines().find(|it| it.starts_with("Max open files")).unwrap();
     assert_eq!(files.split_ascii_whitespace().collect::<Vec<_>>()[3..5], ["512", "512"]);
+    // Where there is a cgroup file system that we may write to.
+    let moved = cgroups(pid(&running));
     exec.stop(&running.identity, PATIENCE).await.unwrap();
+    for line in moved {
+        let path = line.rsplit(':').next().unwrap();
+        for root in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/memory"] {
+            assert!(!PathBuf::from(format!("{root}{path}")).exists(), "{root}{path} is left");
+        }
+    }
     spec.oom_score_adj = Some(-30_000);
     spec.open_files = Some(u64::MAX - 1);
     let exec = rig.exec(spec);
@@ -223,7 +241,7 @@ async fn a_successor_finds_it_with_and_without_the_state_and_sees_drift() {
     assert!(found.drift.is_some());
     // Another mainstay on the machine does not take it for its own.
     let place = Place { instance: PathBuf::from("/other"), logs: rig.directory.clone() };
-    let name = Name::new("unit").unwrap();
+    let name = Name::new("mscore-unit").unwrap();
     let foreign = Exec::new(name, ExecSpec::new("/bin/sh"), Probe::Runs, place);
     assert_eq!(foreign.adopt(None).await, Ok(None));
 
