@@ -122,6 +122,8 @@ fn move_aside(path: &Path) -> io::Result<PathBuf> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::FILE;
     use super::*;
 
@@ -183,6 +185,17 @@ mod tests {
             assert!(loaded.warning.unwrap().contains(aside.to_str().unwrap()));
             assert_eq!(fs::read_to_string(aside).unwrap(), *content);
             assert!(!path.exists());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_file_holds_it_is_read_or_moved_aside(content in prop::collection::vec(any::<u8>(), 0..200)) {
+            let directory = Directory::new("any");
+            let path = directory.0.join(FILE);
+            fs::write(&path, &content).unwrap();
+            let loaded = load(&path, "b1");
+            prop_assert_eq!(loaded.warning.is_some(), !path.exists());
         }
     }
 }

@@ -14,6 +14,9 @@ pub enum Input {
     Start,
     /// Every unit is to stop, each after what depends on it.
     Stop,
+    /// Every unit that is not as its specification asks for is to stop and start again: one after the other, each when
+    /// the one before is ready. It ends at the first one that does not become so.
+    Apply,
     /// The operator wants something of one unit.
     Command {
         /// Which.

@@ -8,6 +8,7 @@
 //! * Each start is preceded by a look at what runs already.
 
 mod message;
+mod rolling;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -27,6 +28,7 @@ pub use message::{Action, Input, Observation, Order, Report, Step, What};
 use crate::backend::Identity;
 use crate::graph::Graph;
 use crate::unit::{Circumstances, Name, Unit, Word};
+use rolling::Rolling;
 
 /// What is known of a unit from an earlier life of mainstay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,6 +46,7 @@ pub struct Core {
     seed: u64,
     /// In the order of the graph.
     members: Vec<Member>,
+    rolling: Rolling,
     actions: VecDeque<Action>,
 }
 
@@ -60,7 +63,8 @@ pub(crate) struct Member {
 impl Core {
     /// Units that are not touched before [`Input::Resume`] or [`Input::Start`]. The jitter of pauses comes from `seed`.
     pub fn new(now: Instant, graph: Graph, seed: u64, memory: &BTreeMap<Name, Memory>) -> Self {
-        let mut core = Self { graph, seed, members: Vec::new(), actions: VecDeque::new() };
+        let (rolling, actions) = (Rolling::default(), VecDeque::new());
+        let mut core = Self { graph, seed, members: Vec::new(), rolling, actions };
         core.members = (0..core.graph.specs().len())
             .filter_map(|index| core.member(now, index, memory))
             .collect();
@@ -72,12 +76,14 @@ impl Core {
         match input {
             Input::Resume => self.order_all(now, Order::Start, false),
             Input::Start => self.order_all(now, Order::Start, true),
-            Input::Stop => self.order_all(now, Order::StopInOrder, true),
-            Input::Command { unit, order } => {
-                if let Some(index) = self.graph.position(unit.as_str()) {
-                    self.members[index].unit.order(now, order);
-                }
+            Input::Stop => {
+                self.rolling = Rolling::default();
+                self.order_all(now, Order::StopInOrder, true);
             }
+            Input::Apply => {
+                self.rolling = Rolling::new(self.graph.specs().iter().map(|it| it.name.clone()));
+            }
+            Input::Command { unit, order } => self.order(now, &unit, order),
             Input::Observed { unit, ticket, seen } => {
                 if let Some(index) = self.graph.position(unit.as_str()) {
                     self.observe(now, index, ticket, seen);
@@ -85,6 +91,7 @@ impl Core {
             }
             Input::Tick => self.members.iter_mut().for_each(|it| it.unit.timeout(now)),
         }
+        self.roll(now);
         self.settle(now);
     }
 
@@ -163,6 +170,12 @@ impl Core {
         }
         let word = unit.state().word();
         Some(Member { unit, word, since: now, drift: None })
+    }
+
+    fn order(&mut self, now: Instant, unit: &Name, order: Order) {
+        if let Some(index) = self.graph.position(unit.as_str()) {
+            self.members[index].unit.order(now, order);
+        }
     }
 
     fn order_all(&mut self, now: Instant, order: Order, unwanted_too: bool) {

@@ -28,6 +28,7 @@ enum Event {
     },
     Up,
     Down,
+    ApplyAll,
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -43,6 +44,7 @@ fn event() -> impl Strategy<Value = Event> {
         4 => (0..70_000_u64).prop_map(|millis| Event::Pass { millis }),
         1 => Just(Event::Up),
         1 => Just(Event::Down),
+        1 => Just(Event::ApplyAll),
     ]
 }
 
@@ -160,6 +162,10 @@ impl Model {
                 self.may_stop.extend(UNITS.map(name));
             }
             Event::Up => self.down = false,
+            Event::ApplyAll => {
+                self.down = false;
+                self.may_stop.extend(UNITS.map(name));
+            }
             Event::Answer { .. } | Event::Pass { .. } => {}
         }
     }
@@ -183,6 +189,7 @@ fn play(world: &mut World, model: &mut Model, specs: &[Spec], events: &[Event]) 
             Event::Pass { millis } => world.pass(Duration::from_millis(*millis)),
             Event::Up => world.input(Input::Start),
             Event::Down => world.input(Input::Stop),
+            Event::ApplyAll => world.input(Input::Apply),
         }
         model.look(world, specs);
         // Never anything due that a tick does not settle: the thread would spin.

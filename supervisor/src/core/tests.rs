@@ -235,6 +235,61 @@ fn drift_is_told_and_acted_on_by_an_order_only() {
     assert!(world.stops("etcd"));
 }
 
+/// All units of a master, compared and found to be something else.
+fn drifted() -> World {
+    let mut world = up();
+    world.pass(31 * SECOND);
+    for unit in ["dockerd", "etcd", "kubelet"] {
+        let identity = world.core.memory()[unit].known.clone().unwrap();
+        let drift = Some("another version".to_owned());
+        world.answer(unit, Observation::Adopted(Running { identity, age: None, drift }));
+    }
+    world
+}
+
+#[test]
+fn all_are_applied_one_after_the_other_each_when_the_one_before_is_ready() {
+    let mut world = drifted();
+    world.input(Input::Apply);
+    for (unit, others) in [("dockerd", ["etcd", "kubelet"]), ("etcd", ["dockerd", "kubelet"])] {
+        assert!(world.stops(unit));
+        world.answer(unit, Observation::Stopped);
+        world.come_up(unit);
+        assert!(others.iter().all(|it| world.state(it) == Word::Ready));
+        world.ready(unit);
+    }
+    assert!(world.stops("kubelet"));
+    world.answer("kubelet", Observation::Stopped);
+    world.become_ready("kubelet");
+    world.pass(60 * SECOND);
+    assert!(!["dockerd", "etcd", "kubelet"].iter().any(|it| world.stops(it)));
+}
+
+#[test]
+fn what_does_not_come_back_ends_an_apply() {
+    let mut world = drifted();
+    world.input(Input::Apply);
+    world.answer("dockerd", Observation::Stopped);
+    world.become_ready("dockerd");
+    world.answer("etcd", Observation::Stopped);
+    world.answer("etcd", Observation::Gone);
+    world.refuse("etcd", "the data is of a later version: install that");
+    world.order("etcd", Order::Start);
+    world.become_ready("etcd");
+    assert!(!world.stops("kubelet"));
+    assert!(world.core.is_drifted(&name("kubelet")));
+}
+
+#[test]
+fn what_could_not_start_again_is_named_before_it_is_stopped() {
+    let mut world = up();
+    assert!(world.core.missing(&name("kubelet")).is_empty());
+    world.end("etcd", "killed by SIGKILL");
+    assert_eq!(world.core.missing(&name("kubelet")), [name("etcd")]);
+    // It does not run: nothing is lost.
+    assert!(world.core.missing(&name("etcd")).is_empty());
+}
+
 #[test]
 fn what_another_has_replaced_is_taken_over_and_what_vanished_is_started_again() {
     let mut world = up();

@@ -1,6 +1,6 @@
 //! What an operator may ask for.
 
-use crate::core::{Input, Order};
+use crate::core::{Core, Input, Order};
 use crate::graph::{Graph, GraphError};
 use crate::unit::Name;
 
@@ -17,7 +17,7 @@ pub enum Command {
     Stop(Name),
     /// This one is to stop and start again.
     Restart(Name),
-    /// What is not as the specification asks for is to stop and start again: this one, or each.
+    /// What is not as the specification asks for is to stop and start again: this one, or each, one after the other.
     Apply(Option<Name>),
 }
 
@@ -35,6 +35,17 @@ pub enum CommandError {
     /// The unit is not ours to run.
     #[error("unit {0} is disabled: enable it in the configuration and reload")]
     Disabled(Name),
+    /// The unit would stop, and not start again.
+    #[error(
+        "unit {unit} was left running: it could not start again, since it waits for {missing}; get that ready first, \
+         or stop it with `mainstay unit stop {unit}`"
+    )]
+    WouldStayDown {
+        /// The unit.
+        unit: Name,
+        /// What it waits for.
+        missing: String,
+    },
     /// The units are no graph.
     #[error(transparent)]
     Graph(#[from] GraphError),
@@ -67,6 +78,21 @@ impl Command {
         }
     }
 
+    /// Refuses what would take a unit down for longer than was asked for.
+    pub(super) fn check(&self, core: &Core) -> Result<(), CommandError> {
+        let unit = match self {
+            Self::Restart(unit) => unit,
+            Self::Apply(Some(unit)) if core.is_drifted(unit) => unit,
+            _ => return Ok(()),
+        };
+        let missing = core.missing(unit);
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let missing: Vec<&str> = missing.iter().map(Name::as_str).collect();
+        Err(CommandError::WouldStayDown { unit: unit.clone(), missing: missing.join(", ") })
+    }
+
     /// What the core has to hear.
     pub(super) fn inputs(&self, graph: &Graph) -> Result<Vec<Input>, CommandError> {
         let one = |unit: &Name, order| {
@@ -90,11 +116,7 @@ impl Command {
             Self::Stop(unit) => one(unit, Order::Stop),
             Self::Restart(unit) => one(unit, Order::Restart),
             Self::Apply(Some(unit)) => one(unit, Order::Apply),
-            Self::Apply(None) => {
-                let enabled = graph.specs().iter().filter(|it| it.enabled);
-                let apply = |unit: Name| Input::Command { unit, order: Order::Apply };
-                Ok(enabled.map(|it| apply(it.name.clone())).collect())
-            }
+            Self::Apply(None) => Ok(vec![Input::Apply]),
         }
     }
 }

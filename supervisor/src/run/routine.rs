@@ -152,6 +152,7 @@ impl Routine {
 
     fn command(&mut self, command: &Command) -> Result<Vec<Name>, CommandError> {
         let inputs = command.inputs(self.core.graph())?;
+        command.check(&self.core)?;
         for input in inputs {
             self.core.handle(Instant::now(), input);
         }

@@ -220,6 +220,8 @@ async fn a_command_that_a_guard_refuses_ends_with_what_to_do() {
             ("kube-proxy", Word::Blocked, Some("waits for kubelet")),
         ]
     );
+    let mut stop = handle.command(Command::Stop(unit("dockerd"))).await.unwrap();
+    assert_eq!(timeout(PATIENCE, stop.outcome()).await.unwrap(), Outcome::Done);
     let known = "dockerd, etcd, kube-proxy, kubelet".to_owned();
     let error = handle.command(Command::Start(unit("nothing"))).await.unwrap_err();
     assert!(matches!(error, CommandError::NoUnit { .. }), "{error}");
@@ -245,6 +247,23 @@ async fn what_dies_comes_back_and_the_snapshot_says_why() {
     let json = serde_json::to_string(&*snapshot).unwrap();
     assert_eq!(serde_json::from_str::<super::Snapshot>(&json).unwrap(), *snapshot);
     assert!(json.contains(r#""name":"etcd","backend":"container","state":"ready""#), "{json}");
+    handle.leave().await;
+}
+
+#[tokio::test]
+async fn a_restart_after_which_a_unit_would_stay_down_is_refused() {
+    let rig = Rig::new("stay-down");
+    let (handle, _events) = rig.start();
+    until(&handle, super::Snapshot::is_ready).await;
+    let mut stop = handle.command(Command::Stop(unit("etcd"))).await.unwrap();
+    assert_eq!(timeout(PATIENCE, stop.outcome()).await.unwrap(), Outcome::Done);
+    let error = handle.command(Command::Restart(unit("kubelet"))).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "unit kubelet was left running: it could not start again, since it waits for etcd; get that ready first, or \
+         stop it with `mainstay unit stop kubelet`"
+    );
+    assert_eq!(handle.snapshot().unit("kubelet").unwrap().state, Word::Ready);
     handle.leave().await;
 }
 
