@@ -91,7 +91,7 @@ fn decide(
     let mut why = vec![format!("kubelet {version} finds no container runtime")];
     match containerd {
         Some(Cri::Disabled) => why.push(format!(
-            "containerd at {} has its CRI disabled: take \"cri\" out of disabled_plugins in \
+            "containerd at {} has its CRI disabled: take its cri plugin out of disabled_plugins in \
              /etc/containerd/config.toml and restart containerd",
             sockets.containerd.display()
         )),

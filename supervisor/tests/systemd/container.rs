@@ -13,7 +13,8 @@ pub struct Container {
     nspawn: Child,
     /// Its first process, as the host sees it.
     init: i32,
-    directory: PathBuf,
+    /// A folder that the container sees, too, under the same path.
+    pub directory: PathBuf,
 }
 
 impl Container {
@@ -31,8 +32,9 @@ impl Container {
             .args(["--capability=all", "--register=no", "--keep-unit"])
             .arg("--system-call-filter=add_key keyctl bpf")
             .arg(format!("--machine={name}"));
+        command.arg(format!("--bind={}", directory.display()));
         for (unit, text) in units {
-            let path = directory.join(unit);
+            let path = directory.join(unit.replace('/', "-"));
             fs::write(&path, text).unwrap();
             command.arg(format!("--bind-ro={}:/usr/lib/systemd/system/{unit}", path.display()));
         }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod container;
+mod kubelet;
 
 use std::fs;
 use std::future::Future;
@@ -29,6 +30,12 @@ const UNITS: &[(&str, &str)] = &[
     ),
     ("false.service", "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'exit 3'\n"),
     ("slow.service", "[Service]\nType=notify\nExecStart=/bin/sleep infinity\nTimeoutStartSec=1h\n"),
+    // A package's, and kubeadm's drop-in for it.
+    ("kubelet.service", "[Service]\nExecStart=/bin/false\nRestart=always\nRestartSec=10\n"),
+    (
+        "kubelet.service.d/10-kubeadm.conf",
+        "[Service]\nEnvironment=KUBELET_ARGS=--x\nExecStart=\nExecStart=/bin/false $KUBELET_ARGS\n",
+    ),
     ("broken.service", "[Service]\nType=simple\n"),
 ];
 
@@ -111,6 +118,7 @@ async fn units_are_started_watched_adopted_and_stopped_under_a_real_systemd() {
     what_is_ours_is_written_and_its_drift_told(&lab).await;
     nothing_is_missed_over_a_restart_of_systemd_or_the_bus(&lab).await;
     logs_come_from_the_journal(&lab).await;
+    kubelet::arguments_reach_it_through_a_unit_or_a_drop_in_of_ours(&lab).await;
 }
 
 async fn a_run_is_known_by_its_invocation(lab: &Lab) {
