@@ -60,24 +60,26 @@ impl Mesh {
         Ok(done)
     }
 
+    /// A member waits for the end of the compaction that it was itself asked for, but not for the others'. So each is asked,
+    /// for a revision of its own.
     async fn forget_old_revisions(
         &self,
         survey: &Survey,
         progress: &Progress,
     ) -> Result<(), Error> {
         progress.step("the database is full: forgetting old revisions");
-        let compacted = self
-            .agree(survey, |client| async move {
-                let status = client.status().await?;
-                let revision = status.header.map_or(0, |header| header.revision);
-                client.compact(revision).await
-            })
-            .await;
-        match compacted {
-            // Somebody, usually the API server, was faster.
-            Err(Error::Rejected { message, .. }) if message.contains("compacted") => Ok(()),
-            done => done.map(|_| ()),
+        let urls = survey.healthy_urls();
+        for (later, url) in urls.iter().enumerate() {
+            let client = self.access().client(url).await?;
+            let revision = client.status().await?.header.map_or(0, |header| header.revision);
+            let left = i64::try_from(urls.len() - 1 - later).unwrap_or(0);
+            match client.compact(revision - left).await {
+                // Somebody, usually the API server, was faster.
+                Err(Error::Rejected { message, .. }) if message.contains("compacted") => {}
+                done => drop(done?),
+            }
         }
+        Ok(())
     }
 
     async fn defragment_member(

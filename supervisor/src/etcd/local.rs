@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 
 use super::data::{Content, DataDir};
 use super::decision::{self, Start};
+use super::ending::ending;
 use super::guard::Force;
 use super::health::{Health, Local};
 use super::leadership::Moved;
@@ -41,6 +42,8 @@ pub struct Member {
     state_dir: PathBuf,
     /// What is on the disk for certain, so that it is not read and written with every question.
     settled: Mutex<Option<Identity>>,
+    /// Why another start would end as the last one did, until somebody has acted.
+    hopeless: Mutex<Option<&'static str>>,
     /// A connection to the local member that has answered.
     client: Mutex<Option<Client>>,
 }
@@ -59,7 +62,13 @@ pub struct Prepared {
 impl Member {
     /// What is remembered lies in `state_dir`.
     pub fn new(settings: Settings, state_dir: PathBuf) -> Self {
-        Self { settings, state_dir, settled: Mutex::new(None), client: Mutex::new(None) }
+        Self {
+            settings,
+            state_dir,
+            settled: Mutex::new(None),
+            hopeless: Mutex::new(None),
+            client: Mutex::new(None),
+        }
     }
 
     /// What the configuration says.
@@ -77,6 +86,9 @@ impl Member {
     /// # Errors
     /// Refused if the data directory is not what it should be, until somebody has acted; passing if the disk does not answer.
     pub async fn prepare(&self) -> Result<Prepared, Fault> {
+        if let Some(why) = *lock(&self.hopeless) {
+            return Err(Fault::refused(why));
+        }
         let (data, read) = self.look().await?;
         let start =
             decision::decide(&self.settings.data_dir, &data, &read.record).map_err(|no| {
@@ -101,6 +113,16 @@ impl Member {
         let mut command = self.settings.command();
         command.extend(self.settings.first_flags(&start));
         Ok(Prepared { command, start, notes })
+    }
+
+    /// What etcd's last words mean, after it has ended by itself; `None` if they say nothing known. Where another start would
+    /// end the same way, [`Self::prepare`] refuses until an operator has made something else of this node.
+    pub fn ended(&self, last_words: &str) -> Option<String> {
+        let ending = ending(last_words)?;
+        if ending.lasting {
+            *lock(&self.hopeless) = Some(ending.words);
+        }
+        Some(ending.words.to_owned())
     }
 
     /// Asks once whether the member serves: it follows a leader and has a vote. Remembers which member it is.
@@ -460,6 +482,7 @@ impl Member {
         };
         let state_dir = self.state_dir.clone();
         blocking(move || record.save(&state_dir)).await?;
+        *lock(&self.hopeless) = None;
         self.know(known);
         Ok(())
     }

@@ -115,7 +115,7 @@ impl Mesh {
         let member =
             survey.find(name_or_id).ok_or_else(|| no_such_member(&survey, name_or_id))?.clone();
         may_go(&survey, &member, "the removal", force)?;
-        if survey.leader == Some(member.id) {
+        if survey.leader == Some(member.id) && member.healthy() {
             // etcd would elect; so nobody waits for it.
             self.move_leader(member.id, progress).await?;
         }

@@ -13,6 +13,8 @@ use super::{ClusterId, Error, Refusal};
 
 /// How long one member may take to say how it is.
 const STATUS: Duration = Duration::from_secs(3);
+/// How long an election may take: some election timeouts of a second each.
+const ELECTION: Duration = Duration::from_secs(10);
 /// How long a call goes on to be tried while the cluster is busy with an election.
 const PERSISTENCE: Duration = Duration::from_secs(15);
 /// The pause between two tries.
@@ -73,22 +75,32 @@ impl Mesh {
         Ok(Survey::new(cluster, members))
     }
 
-    /// The same, and there is a quorum.
+    /// The same, and there is a quorum. An election that is on its way is waited for.
     ///
     /// # Errors
     /// Also if there is none.
     pub async fn survey_with_quorum(&self) -> Result<Survey, Error> {
-        let survey = self.survey().await?;
-        let strength = survey.strength();
-        if strength.has_quorum() && survey.leader.is_some() {
-            return Ok(survey);
+        let until = Instant::now() + ELECTION;
+        loop {
+            let survey = self.survey().await?;
+            let strength = survey.strength();
+            if survey.is_settled() {
+                return Ok(survey);
+            }
+            if !survey.may_elect() || Instant::now() >= until {
+                // A leader that the others follow leads, also if it does not answer this node.
+                if strength.has_quorum() && survey.leader.is_some() {
+                    return Ok(survey);
+                }
+                return Err(Refusal::NoQuorum {
+                    voters: strength.voters,
+                    healthy: strength.healthy,
+                    unwell: survey.unwell(),
+                }
+                .into());
+            }
+            tokio::time::sleep(PAUSE).await;
         }
-        Err(Refusal::NoQuorum {
-            voters: strength.voters,
-            healthy: strength.healthy,
-            unwell: survey.unwell(),
-        }
-        .into())
     }
 
     /// Does `what` with a healthy voting member, the leader first; goes on to the next member, and for a while from the start

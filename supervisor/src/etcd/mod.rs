@@ -8,6 +8,7 @@ pub mod alarms;
 pub mod data;
 pub mod decision;
 pub mod defrag;
+pub mod ending;
 mod error;
 pub mod guard;
 pub mod health;

@@ -181,6 +181,18 @@ impl Survey {
         }
     }
 
+    /// Whether a majority follows a leader that answers.
+    pub(super) fn is_settled(&self) -> bool {
+        let leader = self.leader.and_then(|id| self.member(id));
+        self.strength().has_quorum() && leader.is_some_and(MemberView::healthy)
+    }
+
+    /// Whether so many answer that they can elect a leader.
+    pub(super) fn may_elect(&self) -> bool {
+        let answers = |it: &&MemberView| matches!(it.answer, Answer::Status { .. });
+        self.voters().filter(answers).count() >= self.strength().quorum()
+    }
+
     /// Those that do not answer or follow nobody, with why.
     pub fn unwell(&self) -> Vec<String> {
         let words = |member: &&MemberView| match &member.answer {

@@ -1,6 +1,6 @@
 //! Data directories that are not what they were.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use supervisor::etcd::decision::Start;
@@ -10,13 +10,21 @@ use supervisor::etcd::{Progress, Refusal};
 use super::rig::{PATIENCE, Rig};
 
 /// A file system in memory over a directory.
-struct Mount(PathBuf);
+pub struct Mount(PathBuf);
 
 impl Mount {
-    fn over(path: &std::path::Path) -> Self {
-        let done =
-            Command::new("mount").args(["-t", "tmpfs", "msetcd"]).arg(path).status().unwrap();
-        assert!(done.success(), "mounting needs root: sudo netns-scripts/test.sh");
+    pub fn over(path: &Path) -> Self {
+        Self::of_size(path, "1g")
+    }
+
+    pub fn of_size(path: &Path, size: &str) -> Self {
+        let options = format!("size={size}");
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &options, "msetcd"]).arg(path);
+        assert!(
+            mount.status().unwrap().success(),
+            "mounting needs root: sudo netns-scripts/test.sh"
+        );
         Self(path.to_owned())
     }
 }

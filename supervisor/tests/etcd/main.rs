@@ -5,6 +5,7 @@
 
 mod bootstrap;
 mod disks;
+mod endings;
 mod health;
 mod membership;
 mod rig;
