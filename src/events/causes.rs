@@ -105,8 +105,8 @@ impl<'a> Past<'a> {
                 let last = self.own(Duration::MAX, |it| it.code == "priority");
                 last.filter(|it| has_fallen(it))
             }
-            Cause::InterfaceDown => self.nearest(AT_ONCE, |it| it.code == "interface_down"),
-            Cause::InterfaceUp => self.nearest(AT_ONCE, |it| it.code == "interface_up"),
+            Cause::InterfaceDown => self.told(AT_ONCE, |it| it.code == "interface_down"),
+            Cause::InterfaceUp => self.told(AT_ONCE, |it| it.code == "interface_up"),
             Cause::NotInstalled => self
                 .own(AT_ONCE, |it| matches!(it.code.as_str(), "install_failed" | "address_lost")),
             Cause::Retry => self.own(Duration::MAX, |it| it.code == "transition"),
@@ -144,6 +144,16 @@ impl<'a> Past<'a> {
         self.records.iter().rev().find(|it| {
             let then = time::Instant::from_nanos(it.monotonic);
             then <= now && now.saturating_since(then) <= window && wanted(it)
+        })
+    }
+
+    /// The last event told before that `wanted` accepts. Two threads tell of an interface: what led
+    /// to the other may bear the later time.
+    fn told(&self, window: Duration, wanted: impl Fn(&Record) -> bool) -> Option<&'a Record> {
+        let now = time::Instant::from_nanos(self.entry.monotonic);
+        self.records.iter().rev().find(|it| {
+            let then = time::Instant::from_nanos(it.monotonic);
+            now.saturating_since(then).max(then.saturating_since(now)) <= window && wanted(it)
         })
     }
 

@@ -276,3 +276,15 @@ fn no_chain_grows_for_ever() {
         assert!(told.chain().len() <= LONGEST);
     }
 }
+
+#[test]
+fn what_happened_to_an_interface_may_bear_the_later_time() {
+    let mut told = Told::new();
+    told.wait(2);
+    let down = "the interface eth0 cannot be used";
+    told.tell(Entry::now("interface_down", down).because("no carrier"));
+    told.seconds -= 2;
+    told.goes(Active, Initialize, Cause::InterfaceDown);
+    let chain = ["the interface cannot be used", &format!("{down}: no carrier")];
+    assert_eq!(told.chain(), chain);
+}

@@ -15,7 +15,12 @@ use crate::timestamp::{Timestamp, span};
 pub fn of_router(view: &View, names: &Names) -> Vec<Finding> {
     let checks = view.status.checks.iter().filter(|it| view.router.checks.contains(&it.name));
     let checks = checks.flat_map(|check| of_check(check, view.now));
-    let conflicts = view.router.conflicts.iter().map(|it| of_conflict(it, names));
+    // Of a node that was Active: now it may be another's by right.
+    let is_past = |it: &&Conflict| {
+        it.kind == ConflictKind::ForeignArp && view.router.state != Some(State::Active)
+    };
+    let conflicts = view.router.conflicts.iter().filter(|it| !is_past(it));
+    let conflicts = conflicts.map(|it| of_conflict(it, names));
     of_state(view).into_iter().chain(of_drain(view)).chain(checks).chain(conflicts).collect()
 }
 
