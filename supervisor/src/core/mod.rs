@@ -68,6 +68,7 @@ impl Core {
         core.members = (0..core.graph.specs().len())
             .filter_map(|index| core.member(now, index, memory))
             .collect();
+        core.go_on_stopping(now);
         core
     }
 
@@ -170,6 +171,19 @@ impl Core {
         }
         let word = unit.state().word();
         Some(Member { unit, word, since: now, drift: None })
+    }
+
+    /// Goes on with stops that an earlier life of mainstay did not see done: what it knew of them still runs.
+    fn go_on_stopping(&mut self, now: Instant) {
+        for index in 0..self.members.len() {
+            let mut above = self.graph.dependants(index).iter().map(|&it| &self.members[it].unit);
+            let in_order = above.all(|it| it.is_unwanted() || !it.spec().enabled);
+            let unit = &mut self.members[index].unit;
+            if unit.is_unwanted() && unit.known().is_some() {
+                unit.order(now, if in_order { Order::StopInOrder } else { Order::Stop });
+                unit.doubt();
+            }
+        }
     }
 
     fn order(&mut self, now: Instant, unit: &Name, order: Order) {

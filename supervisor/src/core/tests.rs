@@ -159,6 +159,31 @@ fn all_stop_in_reverse_order_and_stay_stopped_for_a_later_mainstay() {
 }
 
 #[test]
+fn a_later_mainstay_goes_on_with_a_stop_that_was_not_done() {
+    let mut world = up();
+    world.input(Input::Stop);
+    world.answer("kubelet", Observation::Stopped);
+    // Killed here. Etcd was stopping, dockerd waited for its turn.
+    let known = world.core.memory();
+    let mut later = World::new(master(), &known);
+    later.input(Input::Resume);
+    assert_eq!(later.state("kubelet"), Word::Stopped);
+    let what = known["etcd"].known.clone();
+    assert!(what.is_some());
+    assert!(later.asks("etcd", |it| matches!(it, Step::Stop { what: it, .. } if *it == what)));
+    assert!(!later.stops("dockerd"));
+    later.answer("etcd", Observation::Stopped);
+    later.answer("dockerd", Observation::Stopped);
+    assert_eq!(later.state("dockerd"), Word::Stopped);
+    // One that was stopped alone waits for nobody.
+    let mut world = up();
+    world.order("dockerd", Order::Stop);
+    let mut later = World::new(master(), &world.core.memory());
+    later.input(Input::Resume);
+    assert!(later.stops("dockerd"));
+}
+
+#[test]
 fn a_stop_while_something_starts_stops_whatever_came_up() {
     let mut world = World::resumed(vec![spec("etcd", &[])]);
     world.answer("etcd", Observation::Gone);

@@ -245,3 +245,22 @@ fn a_supervisor_that_is_killed_at_any_moment_of_a_bring_up_starts_nothing_twice(
     }
     rig.down();
 }
+
+#[tokio::test]
+async fn a_stop_at_any_moment_of_a_start_leaves_no_process_behind() {
+    let rig = Rig::new("stop");
+    let (handle, _events) = Supervisor::start(units(&rig.directory), &rig.directory).unwrap();
+    for round in 0..40 {
+        let _ = handle.command(Command::Up).await.unwrap();
+        // From before the fork to after the last readiness.
+        tokio::time::sleep(Duration::from_micros(round * 1500)).await;
+        let mut down = handle.command(Command::Down).await.unwrap();
+        assert_eq!(down.outcome().await, Outcome::Done);
+        let left = fs::read_dir("/proc").unwrap().filter_map(|entry| {
+            let pid = entry.unwrap().file_name().to_str()?.parse().ok()?;
+            is_alive(pid, &rig.directory).then_some(pid)
+        });
+        assert_eq!(left.collect::<Vec<u32>>(), Vec::<u32>::new(), "round {round}");
+    }
+    handle.leave().await;
+}

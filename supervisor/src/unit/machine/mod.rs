@@ -225,6 +225,13 @@ impl Unit {
         }
     }
 
+    /// It may run, contrary to what was believed.
+    pub fn doubt(&mut self) {
+        if self.spec.enabled {
+            self.wait();
+        }
+    }
+
     /// Something that it requires has become ready: what failed without it may work now.
     pub fn encourage(&mut self) {
         if matches!(self.phase, Phase::Pausing { fault: true, .. }) {
