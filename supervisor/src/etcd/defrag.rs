@@ -76,7 +76,8 @@ impl Mesh {
             match client.compact(revision - left).await {
                 // Somebody, usually the API server, was faster.
                 Err(Error::Rejected { message, .. }) if message.contains("compacted") => {}
-                done => drop(done?),
+                Err(why) => return Err(why),
+                Ok(_) => {}
             }
         }
         Ok(())
