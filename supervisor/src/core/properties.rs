@@ -218,7 +218,7 @@ fn heal(world: &mut World, turn: usize) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 160, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_starts_before_what_it_requires_was_ready_and_nothing_stops_without_an_order(
