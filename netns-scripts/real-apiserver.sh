@@ -17,49 +17,7 @@ HELP
 }
 
 HERE=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
-readonly HERE CACHE=${MAINSTAY_LAB_CACHE:-/var/cache/mainstay-lab}
-APISERVER=$CACHE/kube-apiserver
-
-# --- building ----------------------------------------------------------------------------
-
-build() {
-  [[ ! -x $APISERVER ]] || return 0
-  export DEBIAN_FRONTEND=noninteractive
-  say "Installing golang-go and etcd-server, fetching the source of kubernetes"
-  mkdir -p "$CACHE/apt"
-  apt-get update -q >/dev/null
-  # A list of sources of its own, with those of the system's: that stays as it is.
-  apt-get indextargets --format "deb-src \$(REPO_URI) \$(RELEASE) \$(COMPONENT)" "Identifier: Packages" \
-    | sort -u >"$CACHE/apt/sources.list"
-  local options=(-o "Dir::Etc::sourcelist=$CACHE/apt/sources.list" -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0)
-  apt-get update -q "${options[@]}" >/dev/null
-  apt-get install -qy --no-install-recommends golang-go etcd-server dpkg-dev >/dev/null
-  local gopath=$CACHE/go source=$CACHE/go/src/k8s.io/kubernetes
-  if [[ ! -d $source ]]; then
-    (cd "$CACHE" && rm -rf kubernetes-* && apt-get source -q "${options[@]}" kubernetes >/dev/null)
-    mkdir -p "$(dirname -- "$source")"
-    mv "$CACHE"/kubernetes-*/ "$source"
-  fi
-  say "Building kube-apiserver"
-  cd "$source"
-  export GOPATH=$gopath GO111MODULE=off CGO_ENABLED=0 GOFLAGS=-p=2 GOCACHE=$CACHE/go-build
-  openapi
-  go build -o "$APISERVER.new" ./cmd/kube-apiserver
-  mv "$APISERVER.new" "$APISERVER"
-}
-
-# What Kubernetes' own build generates: the description of all types that are marked.
-openapi() {
-  local package=pkg/generated/openapi inputs
-  [[ ! -s $package/zz_generated.openapi.go ]] || return 0
-  go build -o "$CACHE/openapi-gen" ./vendor/k8s.io/kube-openapi/cmd/openapi-gen
-  inputs=$({ grep -rlE --include='*.go' '^// \+k8s:openapi-gen=' pkg
-    grep -rlE --include='*.go' '^// \+k8s:openapi-gen=' staging/src | sed 's|^staging/src/|vendor/|'; } \
-    | xargs -n1 dirname | sort -u | sed 's|^vendor/||; t; s|^|k8s.io/kubernetes/|' | paste -sd,)
-  "$CACHE/openapi-gen" -i "$inputs" -p "k8s.io/kubernetes/$package" -O zz_generated.openapi \
-    -h hack/boilerplate/boilerplate.generatego.txt -r /dev/null >"$CACHE/openapi-gen.log" 2>&1 \
-    || { tail "$CACHE/openapi-gen.log" >&2; return 1; }
-}
+readonly HERE APISERVER=${MAINSTAY_LAB_CACHE:-/var/cache/mainstay-lab}/kube-apiserver
 
 # --- serving -----------------------------------------------------------------------------
 
@@ -101,9 +59,12 @@ esac
 source "$HERE/lib/prepare.sh"
 # shellcheck source-path=SCRIPTDIR source=lib/measure.sh
 source "$HERE/lib/measure.sh"
+# shellcheck source-path=SCRIPTDIR source=lib/kubernetes.sh
+source "$HERE/lib/kubernetes.sh"
 
 prepare
-(build)
+(build_kubernetes kube-apiserver)
+command -v etcd >/dev/null || apt-get install -qy --no-install-recommends etcd-server >/dev/null
 [[ ${1:-measure} == measure ]] || exit 0
 shift || true
 say "Building (a few minutes the first time)"
