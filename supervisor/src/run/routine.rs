@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
 
 use super::handle::{Event, Happening, Request};
 use super::snapshot::{Clock, Snapshot, unix_ms};
@@ -19,6 +20,9 @@ use crate::unit::Name;
 
 /// How often the progress of what starts is shown.
 const GLANCE: Duration = Duration::from_millis(500);
+
+/// How long the end waits for a disk that hangs.
+const LAST_WRITE: Duration = Duration::from_secs(5);
 
 /// What the thread holds.
 pub(super) struct Routine {
@@ -84,7 +88,11 @@ impl Routine {
             }
         };
         drop(tasks);
-        writer.finish().await;
+        if timeout(LAST_WRITE, writer.finish()).await.is_err() {
+            tracing::warn!(
+                "the disk hangs: the last state is not written; a successor looks up what runs"
+            );
+        }
         if let Some(answer) = left {
             // Whoever asked may have gone meanwhile.
             let _ = answer.send(());
