@@ -18,11 +18,22 @@ needed() {
 ip iproute2
 nft nftables
 keepalived keepalived
+dockerd docker.io
 nsenter util-linux
 cc gcc
 openssl openssl
 etcd etcd-server
 etcdctl etcd-client
+LIST
+}
+
+# A package and the units of systemd's that it enables.
+services() {
+  cat <<'LIST'
+keepalived keepalived.service
+frr frr.service
+docker.io docker.service docker.socket containerd.service
+etcd-server etcd.service
 LIST
 }
 
@@ -52,11 +63,13 @@ install_missing() {
     rm -f "$policy"
     trap - EXIT
     # Nor at the next boot.
-    for package in keepalived frr etcd-server; do
+    local units
+    while read -r package units; do
       if command -v systemctl >/dev/null && [[ " ${missing[*]} " == *" $package "* ]]; then
-        systemctl disable "${package%-server}.service" >/dev/null 2>&1 || true
+        # shellcheck disable=SC2086 # Several.
+        systemctl disable $units >/dev/null 2>&1 || true
       fi
-    done
+    done < <(services)
   fi
 }
 

@@ -13,6 +13,7 @@ mod bench;
 mod capture;
 mod clock;
 mod daemon;
+pub mod docker;
 mod error;
 mod flood;
 mod frame;
