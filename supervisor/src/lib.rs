@@ -8,6 +8,8 @@ pub mod adopt;
 pub mod backend;
 pub mod certs;
 pub mod core;
+mod digest;
+pub mod docker;
 pub mod etcd;
 pub mod graph;
 pub mod kubelet;

@@ -2,6 +2,7 @@
 //!
 //! A backend does what it is told, once, and reports; it never retries, waits for other units or decides.
 
+pub mod container;
 pub mod exec;
 pub mod hash;
 pub mod systemd;

@@ -27,7 +27,7 @@ use crate::adopt::boot_id;
 use crate::backend::hash::spec_hash;
 use crate::readiness::Probe;
 use crate::unit::Name;
-use process::Process;
+pub(crate) use process::Process;
 
 /// How often it is looked whether a log has grown too long.
 const LOG_PACE: Duration = Duration::from_secs(10);
@@ -204,7 +204,7 @@ impl Inner {
         };
         let found = match remembered {
             Some(found) => Some(found),
-            None => process::find(&self.unit, &self.place.instance)
+            None => process::find(&self.unit, &self.place.instance, &self.spec.program)
                 .map_err(|error| Fault::passing(format!("/proc cannot be read: {error}")))?,
         };
         drop(children);

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -68,6 +68,14 @@ impl Process {
         AsyncFd::with_interest(handle, Interest::READABLE)
     }
 
+    /// Sends a signal to it alone, if it is still there.
+    pub fn signal(self, signal: Signal) {
+        if let Some(pid) = self.number().filter(|_| self.is_alive()) {
+            // Fails only if it has just ended.
+            let _ = kill_process(pid, signal);
+        }
+    }
+
     /// Sends a signal to all of its group, if there is any left.
     pub fn signal_group(self, signal: Signal) {
         if let Some(pid) = self.number() {
@@ -100,24 +108,32 @@ impl Process {
 }
 
 /// The process that was started for `unit` by the mainstay whose state directory is `instance`, and the hash of what it
-/// was started from.
+/// was started from. It runs `program`, or a script of that name.
 ///
 /// # Errors
 /// If `/proc` cannot be read.
-pub fn find(unit: &Name, instance: &Path) -> io::Result<Option<(Process, String)>> {
+pub fn find(unit: &Name, instance: &Path, program: &Path) -> io::Result<Option<(Process, String)>> {
     for pid in processes()? {
-        // What it starts itself inherits its environment, but leads no group of this number.
+        // What it starts itself inherits its environment, but leads no group of this number, or is another program: as
+        // containerd and its shims, which outlive a dockerd.
         let Some(stat) = stat(pid).filter(|it| it.group == pid && !it.has_ended) else { continue };
         let Ok(environment) = fs::read(format!("/proc/{pid}/environ")) else { continue };
         let of = |name| variable(&environment, name);
         let is_it = of(UNIT) == Some(OsStr::new(unit.as_str()))
-            && of(INSTANCE) == Some(instance.as_os_str());
+            && of(INSTANCE) == Some(instance.as_os_str())
+            && runs(pid, program);
         if is_it {
             let spec = of(SPEC).unwrap_or_default().to_string_lossy().into_owned();
             return Ok(Some((Process { pid, start_time: stat.start_time }, spec)));
         }
     }
     Ok(None)
+}
+
+fn runs(pid: u32, program: &Path) -> bool {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    // The first word of a script is its interpreter.
+    line.split(|&byte| byte == 0).take(2).any(|word| word == program.as_os_str().as_bytes())
 }
 
 fn variable<'a>(environment: &'a [u8], name: &str) -> Option<&'a OsStr> {
