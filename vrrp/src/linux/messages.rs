@@ -267,10 +267,23 @@ pub(super) const DROP_REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Room for orders under way.
 pub(super) const ORDERS: usize = 512;
-/// Room for effects under way.
-pub(super) const EFFECTS: usize = 4096;
+/// Room for effects under way. All virtual routers may move in one turn, while the keeper is not
+/// scheduled, and each of them has four or so to tell: a report that is lost is missing in the events.
+pub(super) const EFFECTS: usize = 16 * 1024;
 /// The part of it that is kept for what is given back: the keeper never has more orders out than
 /// this before it looks at the effects, so that giving back never fails.
 pub(super) const EFFECTS_RESERVED: usize = 2 * ORDERS + 2;
 /// And what is left above that for wishes: what may be lost leaves it free.
 pub(super) const EFFECTS_FOR_WISHES: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thousand_virtual_routers_may_tell_four_things_each_at_once() {
+        const { assert!(EFFECTS - EFFECTS_RESERVED - EFFECTS_FOR_WISHES >= 4 * 4 * 255) };
+        // The memory is locked.
+        assert!(EFFECTS * size_of::<Effect>() <= 2 << 20, "{}", size_of::<Effect>());
+    }
+}
