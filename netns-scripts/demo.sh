@@ -9,9 +9,9 @@ Debian 12; touches nothing but its own namespaces, and installs missing packages
 
   sudo netns-scripts/demo.sh [--quick | --full] [--no-walk]
 
-  --quick    one or two runs of everything: about 3 minutes
-             (default: ten runs of what is fast, about 6 minutes)
-  --full     ten runs of everything: about 20 minutes
+  --quick    one or two runs of everything: about 6 minutes
+             (default: ten runs of what is fast, about 12 minutes)
+  --full     ten runs of everything: about 60 minutes
   --no-walk  only the table
 HELP
 }
@@ -56,6 +56,15 @@ within_seconds() {
 owned_by_one() { [[ $(lab owners | wc -l) == 1 ]]; }
 owned_by_two() { [[ $(lab owners | wc -l) == 2 ]]; }
 owned_by_other() { owned_by_one && [[ $(lab owners) != "$1" ]]; }
+
+# A degraded router advertises less than its priority.
+all_healthy() {
+  local node
+  for node in $(lab nodes); do
+    [[ $(lab mainstay "$node" status -o json | tr -d ' \n') =~ \"priority\":([0-9]+),\"effective_priority\":([0-9]+) ]] \
+      && [[ ${BASH_REMATCH[1]} == "${BASH_REMATCH[2]}" ]] || return 1
+  done
+}
 
 show() { note "the VIP 10.51.0.100 is on: $(lab owners | paste -sd' ')"; }
 whole() {
@@ -121,6 +130,28 @@ walk() {
   whole
   show
 
+  lab clear
+  say "Now mainstay follows the apiserver of its node: one runs on each"
+  lab apiserver start all
+  lab start all --daemon mainstay --interval 1s --check 1s
+  within_seconds 20 owned_by_one || die "mainstay did not take the VIP"
+  within_seconds 20 all_healthy || { lab mainstay m1 status; die "the checks do not pass"; }
+  show
+  active=$(lab owners)
+  say "The apiserver of the Active, $active, is killed"
+  lab apiserver kill "$active"
+  within_seconds 20 owned_by_other "$active" || die "nobody took over"
+  show
+  lab mainstay "$active" explain
+  lab apiserver start "$active"
+  within_seconds 30 all_healthy || die "$active does not become healthy"
+  active=$(lab owners)
+  say "The Active, $active, is drained"
+  lab mainstay "$active" vip drain
+  show
+  lab mainstay "$active" explain
+  lab mainstay "$active" vip undrain
+
   "$MAINSTAY_BIN" status --runtime-dir "${LAB_RUN_DIR:-/run/mainstay-lab}/demo/$active/run" || true
   lab down
 }
@@ -135,4 +166,4 @@ build
 at_exit clean_up
 [[ -z $walk ]] || walk
 say "Measuring mainstay and $(keepalived --version 2>&1 | sed -n '1s/ (.*//p') in turn: median [least .. greatest]"
-measure --plan "$plan" --only failover,jitter
+measure --plan "$plan" --only failover,health,handover,jitter
