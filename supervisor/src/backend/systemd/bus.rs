@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_core::Stream as _;
 use serde::Serialize;
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 use zbus::connection::Builder;
 use zbus::message::Type;
 use zbus::{Connection, MatchRule, Message, MessageStream, OwnedVariant};
@@ -49,7 +50,10 @@ impl Bus {
         if let Some(connection) = held.as_ref().filter(|it| !it.is_closed()) {
             return Ok(connection.clone());
         }
-        let connection = self.connect().await.map_err(|error| absent(&error))?;
+        let connection = match timeout(PATIENCE, self.connect()).await {
+            Ok(connected) => connected.map_err(|error| absent(&error))?,
+            Err(_) => return Err(absent(&format!("no answer within {} s", PATIENCE.as_secs()))),
+        };
         *held = Some(connection.clone());
         Ok(connection)
     }
@@ -175,7 +179,7 @@ impl From<zbus::Error> for CallError {
     }
 }
 
-fn absent(error: &zbus::Error) -> Fault {
+fn absent(error: &impl std::fmt::Display) -> Fault {
     Fault::passing(format!(
         "systemd cannot be reached on D-Bus: {error}; see to it that the system's bus runs (dbus.service), \
          or set backend = \"exec\" in [supervisor]"
