@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use supervisor::backend::{Backend, Ended, Identity};
+use supervisor::backend::{Backend, Ended, Identity, Readiness};
 
 use crate::rig::{Rig, id, soon};
 
@@ -101,4 +101,23 @@ async fn a_socket_that_is_absent_is_a_passing_fault_and_is_found_when_it_appears
     assert!(!fault.refused && fault.reason.contains("Connection refused"), "{fault}");
     rig.dockerd.start().unwrap();
     assert!(unit.adopt(Some(&running.identity)).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_dockerd_that_hangs_is_not_waited_for_and_ends_nothing() {
+    let Some(rig) = Rig::running() else { return };
+    let unit = rig.unit(rig.etcd());
+    let running = unit.start().await.unwrap();
+    rig.dockerd.freeze(true);
+    let seen = watched(&unit, &running.identity, async {
+        let error = soon(rig.client.ping()).await.unwrap_err();
+        assert!(error.to_string().contains("took too long"), "{error}");
+        let Readiness::NotReady(why) = soon(unit.readiness(&running.identity)).await else {
+            panic!("it cannot be known")
+        };
+        assert!(why.contains("does not say"), "{why}");
+        rig.dockerd.freeze(false);
+    });
+    assert_eq!(seen.await, None);
+    assert_eq!(soon(unit.readiness(&running.identity)).await, Readiness::Ready);
 }

@@ -202,6 +202,14 @@ impl Dockerd {
         wait_until(|| pid.is_empty() || !process.exists());
     }
 
+    /// Freezes it, or lets it go on: it hangs, with its socket there.
+    pub fn freeze(&self, frozen: bool) {
+        let signal = if frozen { Signal::SIGSTOP } else { Signal::SIGCONT };
+        if let Some(child) = &self.child {
+            let _ = kill(Pid::from_raw(child.id().cast_signed()), signal);
+        }
+    }
+
     /// Stops it with SIGTERM and waits for its end.
     ///
     /// # Errors
