@@ -11,7 +11,7 @@ use super::writer::Writer;
 
 #[tokio::test]
 async fn three_masters_form_a_mesh_with_tls_and_come_back_after_a_crash_as_who_they_were() {
-    let mut rig = Rig::new(3);
+    let Some(mut rig) = Rig::new(3) else { return };
     let refused = rig.masters[0].start().await.unwrap_err();
     assert!(refused.refused && refused.reason.contains("mainstay init"), "{refused}");
 
@@ -45,7 +45,7 @@ async fn three_masters_form_a_mesh_with_tls_and_come_back_after_a_crash_as_who_t
 
 #[tokio::test]
 async fn who_has_no_certificate_is_told_so_and_gets_nothing() {
-    let mut rig = Rig::new(1);
+    let Some(mut rig) = Rig::new(1) else { return };
     rig.bootstrap().await;
     let settings = rig.masters[0].etcd.settings();
     let stranger = Access::new(None).client(&settings.local_url()).await.unwrap();
@@ -59,7 +59,7 @@ async fn who_has_no_certificate_is_told_so_and_gets_nothing() {
 
 #[tokio::test]
 async fn nodes_join_one_at_a_time_as_learners_and_get_a_vote() {
-    let mut rig = Rig::new(3);
+    let Some(mut rig) = Rig::new(3) else { return };
     rig.masters[0].etcd = alone(&rig);
     rig.masters[0].etcd.init().await.unwrap();
     rig.masters[0].start().await.unwrap();
@@ -96,7 +96,7 @@ async fn nodes_join_one_at_a_time_as_learners_and_get_a_vote() {
 
 #[tokio::test]
 async fn a_state_file_that_makes_no_sense_is_moved_aside_and_the_truth_read_from_the_data() {
-    let mut rig = Rig::new(1);
+    let Some(mut rig) = Rig::new(1) else { return };
     rig.bootstrap().await;
     let before = rig.survey().await.members[0].id;
     rig.masters[0].kill();

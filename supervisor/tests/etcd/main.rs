@@ -1,6 +1,6 @@
 //! etcd's operations on real etcd processes with TLS, on addresses of the loopback interface.
 //!
-//! They need `etcd` and `etcdctl`; `netns-scripts/test.sh` installs them. One of them mounts, which needs root.
+//! They need `etcd`, `etcdctl` and root, for mounts; `netns-scripts/test.sh` installs what is missing.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod bootstrap;

