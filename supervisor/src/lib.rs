@@ -1,6 +1,6 @@
 //! Brings up what runs beneath the VIP on a node, and keeps it up: dockerd, etcd in a container, kubelet.
 //!
-//! Pure cores, time an argument: [`unit`], [`graph`], [`core`] and `etcd::decision`. Thin shells around them: the
+//! Pure cores, time an argument: [`mod@unit`], [`graph`], [`core`] and `etcd::decision`. Thin shells around them: the
 //! backends in [`backend`], and [`run`], which carries out what the core asks for.
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! The certificates of a master, in kubeadm's folder layout: [`issue`] makes what is missing, [`check`] looks at what is there.
+//! The certificates of a master, in kubeadm's folder layout: [`issue()`] makes what is missing, [`check()`] looks at what is there.
 //!
 //! Nothing that is there is ever overwritten: a PKI of kubeadm's or of an operator's is taken as it is. Each master makes its own
 //! certificates; the authorities and the key of the service accounts are made once, by the first master, and copied.

@@ -1,4 +1,4 @@
-//! What [`check`](super::check) found.
+//! What [`check`](super::check()) found.
 
 use std::fmt;
 use std::path::PathBuf;
