@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ struct Namespace {
 impl Namespace {
     fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
+        static SWEPT: Once = Once::new();
+        SWEPT.call_once(sweep);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("{PREFIX}{}-{number}", std::process::id());
         run("ip", &["netns", "add", &name]);
@@ -46,7 +49,27 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
-        let _ = Command::new("ip").args(["netns", "delete", &self.name]).output();
+        delete(&self.name);
+    }
+}
+
+fn delete(namespace: &str) {
+    let _ = Command::new("ip").args(["netns", "delete", namespace]).output();
+}
+
+fn directory(namespace: &str) -> PathBuf {
+    std::env::temp_dir().join(namespace)
+}
+
+/// Deletes what test processes that were killed left behind.
+fn sweep() {
+    for entry in std::fs::read_dir("/run/netns").into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let pid = name.strip_prefix(PREFIX).and_then(|rest| rest.split_once('-')?.0.parse().ok());
+        if pid.is_some_and(|pid: u32| !Path::new(&format!("/proc/{pid}")).exists()) {
+            lab::docker::remove_remains(&name, &directory(&name));
+            delete(&name);
+        }
     }
 }
 
@@ -85,8 +108,7 @@ impl Rig {
             return None;
         }
         let namespace = Namespace::new();
-        let directory = std::env::temp_dir().join(&namespace.name);
-        let mut setup = Setup::new(&namespace.name, directory);
+        let mut setup = Setup::new(&namespace.name, directory(&namespace.name));
         change(&mut setup);
         let client = Client::new(setup.socket());
         let dockerd = Dockerd::new(setup).unwrap();

@@ -16,6 +16,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 pub use image::BinaryImage;
+pub use remains::remove as remove_remains;
 
 use crate::{LabError, Stamp, sleep_until};
 

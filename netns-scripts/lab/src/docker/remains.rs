@@ -9,8 +9,8 @@ use nix::unistd::Pid;
 
 use super::{output, wait_until};
 
-/// Removes all that runs in `namespace` or is mounted below `directory`, the cgroups of that name, and the directory.
-pub(super) fn remove(namespace: &str, directory: &Path) {
+/// Removes what a dockerd left, of a test that was killed too: all that runs in `namespace` or is mounted below `directory`, the cgroups of that name, and the directory.
+pub fn remove(namespace: &str, directory: &Path) {
     // A shim may be about to start another process.
     wait_until(|| {
         let pids = pids(namespace);
