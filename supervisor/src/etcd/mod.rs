@@ -5,6 +5,7 @@
 //! [`Mesh`] does what is asked for, with a [`Progress`] to tell it by, [`Member`] is the local one.
 
 pub mod alarms;
+pub mod container;
 pub mod data;
 pub mod decision;
 pub mod defrag;

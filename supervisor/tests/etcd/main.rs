@@ -11,4 +11,5 @@ mod membership;
 mod rig;
 mod snapshots;
 mod space;
+mod unit;
 mod writer;
