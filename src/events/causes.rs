@@ -12,7 +12,7 @@ use vrrp::proto::EventKind;
 use vrrp::router::{Cause, Report};
 use vrrp::{Priority, time};
 
-use super::{CauseLink, Entry, Record};
+use super::{CauseLink, Entry, Landmarks, Record};
 
 /// No chain is longer.
 const LONGEST: usize = 8;
@@ -24,15 +24,16 @@ const VERDICT: Duration = Duration::from_secs(20);
 const RESTART: Duration = Duration::from_secs(60);
 
 /// What led to `entry`, the nearest cause first. `records` are the other events in the order in
-/// which they came to be known, which need not be that in which they happened.
-pub fn chain(entry: &Entry, records: &VecDeque<Record>) -> Vec<CauseLink> {
+/// which they came to be known, which need not be that in which they happened; `landmarks` are those
+/// that are remembered for longer.
+pub fn chain(entry: &Entry, records: &VecDeque<Record>, landmarks: &Landmarks) -> Vec<CauseLink> {
     let mut links = Vec::new();
     if let "transition" | "fenced" = entry.code.as_str()
         && let Some(why) = &entry.why
     {
         links.push(CauseLink { at: entry.at, what: why.clone() });
     }
-    let past = Past { entry, records };
+    let past = Past { entry, records, landmarks };
     match past.cause() {
         Some(Found::Record(record)) => {
             links.push(CauseLink { at: record.at, what: record.account() });
@@ -58,6 +59,7 @@ enum Found<'a> {
 struct Past<'a> {
     entry: &'a Entry,
     records: &'a VecDeque<Record>,
+    landmarks: &'a Landmarks,
 }
 
 impl<'a> Past<'a> {
@@ -126,7 +128,9 @@ impl<'a> Past<'a> {
             return self.nearest(VERDICT, is_raise).map(Found::Record);
         }
         let is_fall = |it: &Record| self.is_own(it) && lowers(it) || is_change(it);
-        if let Some(record) = self.nearest(VERDICT, is_fall) {
+        let verdict = |it: &Record| self.is_own(it) && lowers(it);
+        let fall = self.nearest(VERDICT, is_fall);
+        if let Some(record) = fall.or_else(|| self.remembered("", VERDICT, verdict)) {
             return Some(Found::Record(record));
         }
         let is_later_start =
@@ -140,11 +144,7 @@ impl<'a> Past<'a> {
 
     /// The last event before, of this virtual router or of all, that `wanted` accepts.
     fn nearest(&self, window: Duration, wanted: impl Fn(&Record) -> bool) -> Option<&'a Record> {
-        let now = time::Instant::from_nanos(self.entry.monotonic);
-        self.records.iter().rev().find(|it| {
-            let then = time::Instant::from_nanos(it.monotonic);
-            then <= now && now.saturating_since(then) <= window && wanted(it)
-        })
+        self.records.iter().rev().find(|it| self.is_before(it, window) && wanted(it))
     }
 
     /// The last event told before that `wanted` accepts. Two threads tell of an interface: what led
@@ -159,7 +159,29 @@ impl<'a> Past<'a> {
 
     /// The last event before of this virtual router that `wanted` accepts.
     fn own(&self, window: Duration, wanted: impl Fn(&Record) -> bool) -> Option<&'a Record> {
-        self.nearest(window, |it| self.is_own(it) && wanted(it))
+        let nearest = self.nearest(window, |it| self.is_own(it) && wanted(it));
+        nearest.or_else(|| self.remembered(self.entry.router.as_ref()?, window, wanted))
+    }
+
+    /// The same among what is remembered of a virtual router, of none if that is empty, in the last
+    /// minute: where a thousand move at once, they push each other's events out.
+    fn remembered(
+        &self,
+        router: &str,
+        window: Duration,
+        wanted: impl Fn(&Record) -> bool,
+    ) -> Option<&'a Record> {
+        let all = self.landmarks.range((router.to_owned(), "")..);
+        let own = all.take_while(|((name, _), _)| name == router).map(|(_, record)| record);
+        let fit = own.filter(|it| self.is_before(it, window.min(RESTART)) && wanted(it));
+        fit.max_by_key(|it| it.monotonic)
+    }
+
+    /// Whether an event happened before, and not too long ago.
+    fn is_before(&self, record: &Record, window: Duration) -> bool {
+        let now = time::Instant::from_nanos(self.entry.monotonic);
+        let then = time::Instant::from_nanos(record.monotonic);
+        then <= now && now.saturating_since(then) <= window
     }
 
     /// Whether an event concerns this virtual router.

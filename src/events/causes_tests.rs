@@ -288,3 +288,22 @@ fn what_happened_to_an_interface_may_bear_the_later_time() {
     let chain = ["the interface cannot be used", &format!("{down}: no carrier")];
     assert_eq!(told.chain(), chain);
 }
+
+#[test]
+fn what_led_to_a_move_is_remembered_however_much_happens_meanwhile() {
+    let mut told = Told::new();
+    let busy = |told: &mut Told| {
+        for _ in 0..crate::events::KEPT {
+            told.tell(Entry::now("transition", "another moves").of("web"));
+            told.seconds -= 1;
+        }
+    };
+    let detail = json!({ "check": "apiserver", "virtual_routers": ["api", "web"] });
+    told.tell(Entry::now("check_sick", "the check is sick").because("refused").with(detail));
+    busy(&mut told);
+    told.priority(254, 126);
+    busy(&mut told);
+    told.goes(Active, Backup, wins());
+    let chain = ["the effective priority falls from 254 to 126", "the check is sick: refused"];
+    assert_eq!(told.chain()[1..], chain);
+}

@@ -46,11 +46,15 @@ pub struct Log {
     journal: Option<Arc<Journal>>,
 }
 
+/// The last event of each kind of each virtual router, or of none, that is needed for longer than
+/// others.
+type Landmarks = BTreeMap<(String, &'static str), Record>;
+
 #[derive(Debug)]
 struct Ring {
     records: VecDeque<Record>,
     /// What [`Log::history`] needs although it may be long ago: by virtual router and kind.
-    landmarks: BTreeMap<(String, &'static str), Record>,
+    landmarks: Landmarks,
     newest: u64,
 }
 
@@ -161,7 +165,7 @@ impl Log {
 
 impl Ring {
     fn push(&mut self, entry: Entry) -> Record {
-        let causes = causes::chain(&entry, &self.records);
+        let causes = causes::chain(&entry, &self.records, &self.landmarks);
         let Entry { at, monotonic, router, code, what, why, detail } = entry;
         self.newest += 1;
         let seq = self.newest;
@@ -196,12 +200,11 @@ impl Ring {
         }
     }
 
-    /// Keeps an event that tells where a virtual router's addresses went.
+    /// Keeps an event that tells where a virtual router's addresses went, or why.
     fn remember(&mut self, record: &Record) {
-        if let Some(router) = &record.router
-            && let Some(kind) = record.landmark()
-        {
-            self.landmarks.insert((router.clone(), kind), record.clone());
+        if let Some(kind) = record.landmark() {
+            let router = record.router.clone().unwrap_or_default();
+            self.landmarks.insert((router, kind), record.clone());
         }
     }
 }

@@ -124,13 +124,15 @@ impl Entry {
 }
 
 impl Record {
-    /// Which of the events this is that tell where a virtual router's addresses went.
+    /// Which of the events this is that tell where a virtual router's addresses went, or why.
     pub fn landmark(&self) -> Option<&'static str> {
         let is_active = |key| self.detail.get(key).and_then(Value::as_str) == Some("Active");
         match self.code.as_str() {
             "transition" if is_active("from") => Some("left"),
             "transition" if is_active("to") => Some("taken"),
             "fenced" => Some("fenced"),
+            "priority" => Some("priority"),
+            "check_sick" => Some("check_sick"),
             // Not heard before.
             "active_priority" if self.detail.get("from").is_none_or(Value::is_null) => {
                 Some("heard")
