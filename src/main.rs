@@ -15,6 +15,7 @@ mod metrics;
 mod runtime_dir;
 mod status;
 mod timestamp;
+mod units;
 mod vrrp_process;
 
 fn main() -> std::process::ExitCode {

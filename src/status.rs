@@ -19,6 +19,7 @@ use vrrp::{Family, Mac, wire};
 use crate::daemon::Mark;
 use crate::health::{CheckStatus, Standing};
 use crate::timestamp::Timestamp;
+use crate::units::UnitStatus;
 
 /// The status of the daemon on this node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +41,13 @@ pub struct Status {
     /// The checks, in the order of the file.
     #[serde(default)]
     pub checks: Vec<CheckStatus>,
+    /// What runs beneath the virtual routers, in the order of the start; empty where mainstay looks
+    /// after the virtual routers alone.
+    #[serde(default)]
+    pub units: Vec<UnitStatus>,
+    /// Whether the units are to run: since `mainstay up`, and until `mainstay down`.
+    #[serde(default)]
+    pub units_wanted: bool,
     /// Discarded packets: per interface, by reason.
     pub dropped: BTreeMap<String, BTreeMap<String, u64>>,
     /// What the operator should know, each in a sentence.
@@ -220,6 +228,9 @@ impl Status {
                     why => format!("{name} is degraded: {}", why.join("; ")),
                 });
             }
+        }
+        if self.units_wanted {
+            found.extend(self.units.iter().filter_map(UnitStatus::problem));
         }
         found
     }

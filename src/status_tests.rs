@@ -34,10 +34,8 @@ fn status(router: VirtualRouterStatus, attached: bool) -> Status {
         pid: 1,
         config: ConfigStatus { path: "f".into(), error: None },
         vrrp: VrrpStatus { attached, ..VrrpStatus::default() },
-        checks: Vec::new(),
         virtual_routers: vec![router],
-        dropped: BTreeMap::new(),
-        warnings: Vec::new(),
+        ..Status::default()
     }
 }
 
@@ -132,4 +130,19 @@ fn how_a_virtual_router_travels_and_its_mac_address_are_shown() {
 fn a_cause_has_a_name_for_programs() {
     assert_eq!(cause_code(Cause::ActiveDown { last: None }), "active_down");
     assert_eq!(cause_code(Cause::Started), "started");
+}
+
+#[test]
+fn units_that_are_wanted_and_not_ready_are_degraded() {
+    let unit = |name: &str, state: &str| UnitStatus {
+        name: name.to_owned(),
+        state: state.to_owned(),
+        reason: Some("exited with code 1".to_owned()),
+        ..UnitStatus::default()
+    };
+    let mut status = status(router(State::Active, true), true);
+    status.units = vec![unit("dockerd", "ready"), unit("etcd", "backoff")];
+    assert!(status.degradations().is_empty(), "nobody wants them up");
+    status.units_wanted = true;
+    assert_eq!(status.degradations(), ["the unit etcd is backoff: exited with code 1"]);
 }

@@ -8,6 +8,7 @@ mod events;
 mod explain;
 mod ndjson;
 mod peer;
+mod units;
 
 use axum::Json;
 use axum::Router;
@@ -47,6 +48,9 @@ pub async fn serve(listener: UnixListener, commands: mpsc::Sender<Command>, log:
         .route("/v1/fence", post(fence))
         .route("/v1/drain", post(drain::drain))
         .route("/v1/undrain", post(drain::undrain))
+        .route("/v1/operations", post(units::operate))
+        .route("/v1/units", get(units::list))
+        .route("/v1/units/{unit}/logs", get(units::logs))
         .layer(middleware::from_fn(peer::authorize))
         .with_state(Shared { commands, log });
     let service = router.into_make_service_with_connect_info::<peer::Peer>();

@@ -1,10 +1,20 @@
 //! What the command line can say.
 
+mod certs;
+mod etcd;
+mod units;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+
+pub use certs::{CertsCommand, IssueArgs};
+pub use etcd::{
+    DefragArgs, EtcdCommand, JoinArgs, LeaveArgs, ReplaceArgs, RestoreArgs, SnapshotArgs,
+};
+pub use units::{ApplyArgs, DownArgs, InitArgs, LogsArgs, UnitArgs, UnitCommand, UpArgs};
 
 use crate::config::{self, NodeName};
 use crate::exit::Failure;
@@ -50,6 +60,33 @@ pub enum Command {
     Vip {
         #[command(subcommand)]
         command: VipCommand,
+    },
+    /// Bring up what runs beneath the virtual IPs, and wait until it is ready
+    Up(UpArgs),
+    /// Hand the virtual IPs over and stop what runs beneath them, in reverse order
+    Down(DownArgs),
+    /// Put what the configuration says now in force where units differ from it
+    Apply(ApplyArgs),
+    /// Found a new etcd cluster of all masters, and bring this one up
+    Init(InitArgs),
+    /// Make this node a further member of the etcd cluster, and bring it up
+    Join(JoinArgs),
+    /// Take this node's member out of the etcd cluster
+    Leave(LeaveArgs),
+    /// Look at units and act on single ones
+    Unit {
+        #[command(subcommand)]
+        command: UnitCommand,
+    },
+    /// Look after etcd
+    Etcd {
+        #[command(subcommand)]
+        command: EtcdCommand,
+    },
+    /// Issue and check certificates
+    Certs {
+        #[command(subcommand)]
+        command: CertsCommand,
     },
     /// Print a completion script for a shell
     #[command(after_help = COMPLETIONS_HELP)]
@@ -226,6 +263,11 @@ pub struct UndrainArgs {
     pub router: Option<String>,
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+/// Reads how long something may take.
+fn patience(text: &str) -> Result<Duration, String> {
+    config::patience(text)
 }
 
 fn parse_timeout(text: &str) -> Result<Duration, String> {

@@ -6,7 +6,7 @@ use vrrp::config::{OnDegraded, RouterConfig, Transport};
 
 use super::args::Instance;
 use super::output;
-use crate::config::{self, Config, NodeConfig, Role, VirtualRouter};
+use crate::config::{self, Config, NodeConfig, Role, Service, Supervised, VirtualRouter};
 use crate::daemon::{Shown, spec, travels};
 use crate::exit::{Exit, Failure};
 use crate::status::virtual_mac;
@@ -65,7 +65,24 @@ fn describe(node: &NodeConfig) -> String {
             let _ = writeln!(text, "    on a macvlan above {interface}, at {mac}");
         }
     }
+    if let Some(supervised) = &node.supervised {
+        let _ = writeln!(text, "  units: {}", units(supervised));
+    }
     text
+}
+
+/// What is brought up beneath the virtual IPs, in order.
+fn units(supervised: &Supervised) -> String {
+    let service = |it: &Service| match it {
+        Service::Systemd { unit } => unit.clone(),
+        Service::Exec { program } => program.display().to_string(),
+    };
+    let mut units = vec![format!("dockerd ({})", service(&supervised.docker.service))];
+    units.extend(supervised.images.as_ref().map(|it| format!("images ({})", it.display())));
+    units.extend(supervised.etcd.as_ref().map(|it| format!("etcd ({})", it.image)));
+    let kubelet = supervised.kubelet.as_ref();
+    units.extend(kubelet.map(|it| format!("kubelet {} ({})", it.version, service(&it.service))));
+    units.join(" -> ")
 }
 
 fn priority(config: &RouterConfig) -> String {

@@ -64,6 +64,12 @@ impl Client {
         Ok(Lines { body: response.into_body(), rest: Vec::new() })
     }
 
+    /// The answer to `GET path`, byte for byte as it comes.
+    pub async fn bytes(&self, path: &str) -> Result<Pieces, Failure> {
+        let response = self.request(Method::GET, path, None, Exit::Failed).await?;
+        Ok(Pieces { body: response.into_body() })
+    }
+
     async fn fetch<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -130,6 +136,33 @@ pub fn encode(text: &str) -> String {
     text.bytes().map(encode).collect()
 }
 
+/// Bytes that come one after the other.
+pub struct Pieces {
+    body: Incoming,
+}
+
+impl Pieces {
+    /// The next ones; `None` at the end.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        loop {
+            match self.body.frame().await {
+                None => return Ok(None),
+                Some(Err(error)) => return Err(broken(&error)),
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Ok(Some(data));
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn broken(error: &hyper::Error) -> Failure {
+    let failure = format!("the daemon broke off the conversation: {error}");
+    Failure::new(Exit::Failed, failure)
+}
+
 /// Lines that come one after the other.
 pub struct Lines {
     body: Incoming,
@@ -149,10 +182,7 @@ impl Lines {
             }
             match self.body.frame().await {
                 None => return Ok(None),
-                Some(Err(error)) => {
-                    let failure = format!("the daemon broke off the conversation: {error}");
-                    return Err(Failure::new(Exit::Failed, failure));
-                }
+                Some(Err(error)) => return Err(broken(&error)),
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
                         self.rest.extend_from_slice(&data);

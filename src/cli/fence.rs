@@ -158,7 +158,7 @@ async fn beat(link: &mut Link) -> Result<(), LinkError> {
 /// daemon had no time to stop its VRRP process, and nobody will look after it.
 async fn is_stopped_by_systemd() -> bool {
     std::env::var_os("INVOCATION_ID").is_some()
-        && systemd::pending_job().await.as_deref() == Some("stop")
+        && systemd::intent().await.job.as_deref() == Some("stop")
 }
 
 /// Stops a VRRP process in order; ends it if that takes too long.
@@ -215,7 +215,7 @@ fn load(instance: &Instance, directory: &RuntimeDir) -> Result<Vips, Failure> {
 
 fn planned(instance: &Instance) -> Result<Plan, Failure> {
     let config = config::load(&instance.config).map_err(Failure::usage)?;
-    Plan::of(&config, &instance.node()?).map_err(Failure::usage)
+    Plan::of(&config, &instance.node()?, &instance.state_dir).map_err(Failure::usage)
 }
 
 fn report(fencings: &[Fencing], undone: &Undone) -> Result<Exit, Failure> {

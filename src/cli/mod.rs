@@ -1,19 +1,24 @@
 //! The command line.
 
 mod args;
+mod certs;
 mod check;
 mod client;
 mod drain;
+mod etcd;
 mod events;
 mod explain;
 mod explain_text;
 mod fence;
+mod follow;
 mod log;
 mod output;
 mod reload;
 mod run;
 mod status;
 mod status_text;
+mod tree;
+mod units;
 mod vrrp;
 
 use std::process::ExitCode;
@@ -53,6 +58,15 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             VipCommand::Undrain(args) => drain::undrain(instance, &args),
             VipCommand::Fence(args) => fence::run(instance, &args),
         },
+        Command::Up(args) => units::up(instance, &args),
+        Command::Down(args) => units::down(instance, &args),
+        Command::Apply(args) => units::apply(instance, &args),
+        Command::Init(args) => units::init(instance, &args),
+        Command::Join(args) => units::join(instance, &args),
+        Command::Leave(args) => units::leave(instance, &args),
+        Command::Unit { command } => units::unit(instance, &command),
+        Command::Etcd { command } => etcd::run(instance, &command),
+        Command::Certs { command } => certs::run(instance, &command),
         Command::Completions { shell } => completions(shell),
         Command::Vrrp => vrrp::run(log),
     }

@@ -6,6 +6,7 @@ use vrrp::router::State;
 use vrrp::wire::ChecksumForm;
 
 use super::output::{Colour, Style};
+use super::tree;
 use crate::daemon::Mark;
 use crate::events::list;
 use crate::health::{CheckStatus, Standing};
@@ -19,6 +20,7 @@ pub fn render(status: &Status, now: Timestamp, style: Style) -> String {
         let checks = status.checks.iter().filter(|check| router.checks.contains(&check.name));
         block(router, checks, now, style)
     }));
+    blocks.extend(units(status, now, style));
     blocks.extend(dropped(status));
     blocks.extend(remarks(status, style));
     blocks.join("\n")
@@ -161,6 +163,18 @@ fn priority(router: &VirtualRouterStatus) -> String {
         Some(effective) => format!("{effective} ({configured} when healthy)"),
         None => format!("none ({configured} when healthy)"),
     }
+}
+
+fn units(status: &Status, now: Timestamp, style: Style) -> Option<String> {
+    if status.units.is_empty() {
+        return None;
+    }
+    let hint = match status.units_wanted {
+        true => "",
+        false => "  down: `mainstay up` brings them up",
+    };
+    let title = style.paint(Colour::Bold, "units");
+    Some(format!("{title}{hint}\n{}", tree::render(&status.units, now, style)))
 }
 
 fn dropped(status: &Status) -> Option<String> {

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use toml::Spanned;
-use vrrp::config::{RouterConfig, Transport};
+use vrrp::config::{OnDegraded, Preempt, RouterConfig, Transport};
 
 use super::api::Api;
 use super::check::Check;
@@ -12,6 +12,7 @@ use super::model::{Cluster, Config, NodeConfig, VirtualRouter};
 use super::node::Node;
 use super::priority::{self, Priorities};
 use super::raw::{Raw, RawCluster, Text, check as check_value};
+use super::supervisor::{self, ETCD_CHECK, Sections};
 use super::virtual_router::Spec;
 use super::{Role, node, transport, value};
 
@@ -24,6 +25,7 @@ pub(super) struct Parts {
     routers: Vec<Spec>,
     checks: Vec<Spanned<Check>>,
     api: Api,
+    supervised: Option<supervisor::Parts>,
 }
 
 /// Checks each value by itself. `None` if something is wrong; the problems then say what.
@@ -33,7 +35,11 @@ pub(super) fn check(raw: Raw, problems: &mut Problems) -> Option<Parts> {
     let routers = raw.virtual_router.into_iter().filter_map(|it| Spec::new(it, problems)).collect();
     let checks = raw.check.into_iter().filter_map(|it| Check::new(it, problems)).collect();
     let api = Api::new(raw.api, problems);
-    problems.is_empty().then_some(Parts { cluster: cluster?, nodes, routers, checks, api })
+    let Raw { supervisor, docker, images, certs, etcd, kubernetes, kubelet, .. } = raw;
+    let sections = Sections { supervisor, docker, images, certs, etcd, kubernetes, kubelet };
+    let supervised = supervisor::Parts::new(sections, problems);
+    let is_right = problems.is_empty();
+    is_right.then_some(Parts { cluster: cluster?, nodes, routers, checks, api, supervised })
 }
 
 fn cluster(raw: RawCluster, problems: &mut Problems) -> Option<Cluster> {
@@ -50,7 +56,7 @@ pub(super) fn assemble(parts: Parts, file: &str, problems: &mut Problems) -> Opt
     if !problems.is_empty() {
         return None;
     }
-    let Parts { cluster, nodes, routers, checks, api } = parts;
+    let Parts { cluster, nodes, routers, checks, api, supervised } = parts;
     let masters: Vec<&Node> = nodes.iter().filter(|node| node.role == Role::Master).collect();
     let mut of_masters: Vec<Vec<VirtualRouter>> = masters.iter().map(|_| Vec::new()).collect();
     for router in &routers {
@@ -64,6 +70,12 @@ pub(super) fn assemble(parts: Parts, file: &str, problems: &mut Problems) -> Opt
         }
     }
     let mut of_masters = of_masters.into_iter();
+    // Nobody takes over from the others.
+    let degradable = routers
+        .iter()
+        .filter(|it| it.preempt != Preempt::Never || it.on_degraded == OnDegraded::Release);
+    let degradable: Vec<&str> = degradable.map(|it| it.name.get_ref().as_str()).collect();
+    let supervised = |node: &Node| supervised.as_ref().map(|it| it.on(node, &masters, &degradable));
     let nodes = nodes.iter().map(|node| NodeConfig {
         name: node.name.get_ref().clone(),
         role: node.role,
@@ -72,16 +84,27 @@ pub(super) fn assemble(parts: Parts, file: &str, problems: &mut Problems) -> Opt
             Role::Master => of_masters.next().unwrap_or_default(),
             Role::Worker => Vec::new(),
         },
+        supervised: supervised(node),
     });
-    let nodes = nodes.collect();
+    let nodes = nodes.map(with_etcd_check).collect();
     let checks = checks.into_iter().map(Spanned::into_inner).collect();
     let metrics = api.metrics.map(Spanned::into_inner);
     Some(Config { file: file.to_owned(), cluster, nodes, checks, metrics })
 }
 
+/// Virtual routers that are worse held where etcd is not well have a check more.
+fn with_etcd_check(mut node: NodeConfig) -> NodeConfig {
+    let etcd = node.supervised.as_ref().and_then(|it| it.etcd.as_ref());
+    let degrades = etcd.map(|it| it.degrades.as_slice()).unwrap_or_default();
+    for router in node.virtual_routers.iter_mut().filter(|it| degrades.contains(&it.name)) {
+        router.checks.push(ETCD_CHECK.to_owned());
+    }
+    node
+}
+
 /// Checks that what is named exists, and that nothing exists twice.
 fn check_names_and_addresses(parts: &Parts, problems: &mut Problems) {
-    let Parts { nodes, routers, checks, api, .. } = parts;
+    let Parts { cluster, nodes, routers, checks, api, supervised } = parts;
     node::check_unique(nodes, problems);
     check_unique_names(routers.iter().map(|it| &it.name), "virtual router", problems);
     let checks: Vec<Text> =
@@ -91,6 +114,10 @@ fn check_names_and_addresses(parts: &Parts, problems: &mut Problems) {
     check_interfaces(nodes, routers, problems);
     check_unique_vrids(nodes, routers, problems);
     api.check_not_virtual(routers, problems);
+    if let Some(supervised) = supervised {
+        let routers: Vec<&str> = routers.iter().map(|it| it.name.get_ref().as_str()).collect();
+        supervised.check(nodes, &routers, &checks, cluster.api_port, problems);
+    }
     for router in routers {
         check_names_of(router, nodes, &checks, problems);
     }

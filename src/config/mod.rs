@@ -4,7 +4,8 @@
 //!
 //! 1. `syntax`: TOML, and the sections, keys and types of `raw`;
 //! 2. `support`: sections that this version does not know yet;
-//! 3. `value`, by way of `node`, `virtual_router`, `check` and `api`: each value by itself;
+//! 3. `value`, by way of `node`, `virtual_router`, `check`, `api` and `supervisor`: each value by
+//!    itself;
 //! 4. `cluster`, `priority` and `transport`: what values mean to each other, and the result, `model`.
 //!
 //! Every problem names its line, the rule and what to do (`error`).
@@ -18,6 +19,7 @@ mod node;
 mod priority;
 mod probe;
 mod raw;
+mod supervisor;
 mod support;
 mod syntax;
 mod transport;
@@ -35,7 +37,11 @@ use std::time::Duration;
 pub use check::{Check, Tolerance};
 pub use error::ConfigError;
 pub use model::{Config, NodeConfig, NodeName, Role, VirtualRouter};
-pub use probe::{Command, Endpoint, Identity, Probe, Tls, Url};
+pub use probe::{Command, Endpoint, EtcdMember, Identity, Probe, Tls, Url};
+pub use supervisor::{
+    CgroupDriver, Docker, ETCD_CHECK, Etcd, Kubelet, Master, Pki, Runtime, Service, Snapshots,
+    Supervised,
+};
 
 use error::Problems;
 
@@ -48,6 +54,15 @@ const MAX_SIZE: u64 = 1 << 20;
 /// If it is none, or out of range; in words.
 pub fn drain_timeout(text: &str) -> Result<Duration, String> {
     let time = value::duration_within(text, Duration::ZERO, virtual_router::MAX_DRAIN_TIMEOUT);
+    time.map_err(error::Fault::in_words)
+}
+
+/// Reads how long a command may take: a second to an hour.
+///
+/// # Errors
+/// If it is no time, or out of range; in words.
+pub fn patience(text: &str) -> Result<Duration, String> {
+    let time = value::duration_within(text, Duration::from_secs(1), Duration::from_secs(3600));
     time.map_err(error::Fault::in_words)
 }
 

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use vrrp::config::{RouterConfig, Transport};
 
 use super::check::Check;
+use super::supervisor::Supervised;
 use super::{ConfigError, value};
 
 /// A valid configuration of a whole cluster.
@@ -61,6 +62,8 @@ pub struct NodeConfig {
     pub addresses: Vec<IpAddr>,
     /// The virtual routers it takes part in; none on a worker.
     pub virtual_routers: Vec<VirtualRouter>,
+    /// What runs beneath them; `None` where mainstay looks after the virtual routers alone.
+    pub supervised: Option<Supervised>,
 }
 
 /// What runs on a node.

@@ -28,6 +28,17 @@ pub enum Probe {
     Interface(String),
     /// A program that runs, by its name.
     Process(String),
+    /// etcd's member on this node. No `[[check]]` has it: it comes with `[etcd]`.
+    Etcd(Box<EtcdMember>),
+}
+
+/// etcd's member on this node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EtcdMember {
+    /// How it is reached.
+    pub settings: supervisor::etcd::Settings,
+    /// Where mainstay remembers which one it is.
+    pub state_dir: PathBuf,
 }
 
 /// A URL, taken apart.
@@ -131,6 +142,7 @@ impl Probe {
             Self::Exec(_) => "exec",
             Self::Interface(_) => "interface",
             Self::Process(_) => "process",
+            Self::Etcd(_) => "etcd",
         }
     }
 }
@@ -142,6 +154,7 @@ impl fmt::Display for Probe {
             Self::Tcp(endpoint) => endpoint.fmt(f),
             Self::Exec(command) => command.program.display().fmt(f),
             Self::Interface(name) | Self::Process(name) => f.write_str(name),
+            Self::Etcd(member) => f.write_str(&member.settings.local_url()),
         }
     }
 }

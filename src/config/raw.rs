@@ -14,6 +14,9 @@ use vrrp::config::{Checksum, OnDegraded, Preempt};
 
 use super::Role;
 use super::error::{Fault, Problems};
+use super::supervisor::{
+    RawCerts, RawDocker, RawEtcd, RawImages, RawKubelet, RawKubernetes, RawSupervisor,
+};
 
 pub(super) type Text = Spanned<String>;
 pub(super) type Number = Spanned<i64>;
@@ -30,6 +33,13 @@ pub(super) struct Raw {
     #[serde(default)]
     pub(super) check: Vec<Section<RawCheck>>,
     pub(super) api: Option<Section<RawApi>>,
+    pub(super) supervisor: Option<Section<RawSupervisor>>,
+    pub(super) docker: Option<Section<RawDocker>>,
+    pub(super) images: Option<Section<RawImages>>,
+    pub(super) certs: Option<Section<RawCerts>>,
+    pub(super) etcd: Option<Section<RawEtcd>>,
+    pub(super) kubernetes: Option<Section<RawKubernetes>>,
+    pub(super) kubelet: Option<Section<RawKubelet>>,
 }
 
 /// `[cluster]`

@@ -6,8 +6,7 @@ use toml::de::DeTable;
 use super::error::{Fault, Problems};
 
 /// Sections that later versions read.
-const LATER_SECTIONS: [&str; 6] =
-    ["supervisor", "docker", "etcd", "kubelet", "kube_proxy", "kubernetes"];
+const LATER_SECTIONS: [&str; 1] = ["kube_proxy"];
 
 /// Takes the sections of later versions out of the file and reports them.
 pub(super) fn refuse_sections(file: &mut DeTable<'_>, problems: &mut Problems) {

@@ -18,6 +18,7 @@ use super::plan::Plan;
 use super::reload::ReloadError;
 use super::signals::{Asked, Signals};
 use super::stop::Stopping;
+use super::units::Beneath;
 use super::vrrp::{Happening, Vrrp};
 use super::{Options, heartbeat, systemd};
 use crate::events::{Entry, Log};
@@ -28,6 +29,7 @@ use crate::health::Health;
 use crate::host::Host;
 use crate::metrics;
 use crate::status::Status;
+use crate::units::Units;
 
 /// What the API asks for.
 #[derive(Debug)]
@@ -44,6 +46,8 @@ pub enum Command {
     Drain(DrainRequest, oneshot::Sender<Result<Steps, DrainError>>),
     /// Let them take part again.
     Undrain(UndrainRequest, oneshot::Sender<Result<Steps, DrainError>>),
+    /// What runs beneath the virtual IPs; in words why there is nothing.
+    Units(oneshot::Sender<Result<Units, String>>),
 }
 
 /// A configuration that was taken.
@@ -75,12 +79,17 @@ pub struct Daemon {
     pub(super) log: Log,
     pub(super) waiting: Waiting,
     pub(super) stopping: Stopping,
+    /// Whether systemd stops the machine.
+    pub(super) machine_stops: bool,
     /// Whether systemd was told that we are ready.
     pub(super) is_ready: bool,
     /// What systemd was last told to show.
     pub(super) shown: String,
     pub(super) signals: Signals,
+    pub(super) beneath: Beneath,
     commands: mpsc::Receiver<Command>,
+    /// To the daemon itself, for what works on other threads.
+    pub(super) orders: mpsc::Sender<Command>,
     pub(super) metrics: metrics::Server,
     tick: Interval,
     watchdog: Option<Interval>,
@@ -162,7 +171,7 @@ impl Daemon {
         options: Options,
         plan: Plan,
         log: Log,
-        commands: mpsc::Receiver<Command>,
+        (orders, commands): (mpsc::Sender<Command>, mpsc::Receiver<Command>),
         metrics: metrics::Server,
     ) -> anyhow::Result<Self> {
         let mut tick = interval(heartbeat::INTERVAL);
@@ -195,10 +204,13 @@ impl Daemon {
             log,
             waiting: Waiting::default(),
             stopping: Stopping::No,
+            machine_stops: false,
             is_ready: false,
             shown: String::new(),
             signals: Signals::new()?,
+            beneath: Beneath::default(),
             commands,
+            orders,
             metrics,
             tick,
             watchdog,
@@ -206,6 +218,7 @@ impl Daemon {
         unreadable.into_iter().for_each(|entry| daemon.note(entry));
         daemon.set_drained();
         daemon.attach().await?;
+        daemon.look_after_units();
         Ok(daemon)
     }
 
@@ -228,14 +241,22 @@ impl Daemon {
                 happening = self.draining.next() => self.on_draining(happening),
                 news = self.health.news() => self.on_health(news),
                 entry = self.host.news() => self.note(entry),
+                event = self.beneath.next() => self.on_unit(&event),
             }
             match self.stopping {
                 Stopping::No
                 | Stopping::Asking(_)
                 | Stopping::Draining(_)
                 | Stopping::Ending { .. } => {}
-                Stopping::Left => return Ok(Exit::Ok),
+                Stopping::Left => {
+                    self.leave_units().await;
+                    return Ok(Exit::Ok);
+                }
                 Stopping::Done => {
+                    if self.machine_stops {
+                        self.stop_units().await;
+                    }
+                    self.leave_units().await;
                     self.tidy_up().await;
                     return Ok(Exit::Ok);
                 }
@@ -274,6 +295,7 @@ impl Daemon {
             }
             Command::Drain(request, reply) => self.on_drain(&request, reply),
             Command::Undrain(request, reply) => self.on_undrain(&request, reply),
+            Command::Units(reply) => drop(reply.send(self.beneath.units())),
         }
     }
 

@@ -26,6 +26,7 @@ mod report;
 mod signals;
 mod stop;
 pub mod systemd;
+mod units;
 mod vrrp;
 
 use std::io;
@@ -79,7 +80,7 @@ const NICENESS: i32 = -10;
 /// If the configuration is wrong, a capability is missing, or another daemon runs already.
 pub fn run(options: Options) -> Result<Exit, Failure> {
     let config = config::load(&options.config).map_err(Failure::usage)?;
-    let plan = Plan::of(&config, &options.node).map_err(Failure::usage)?;
+    let plan = Plan::of(&config, &options.node, &options.state_dir).map_err(Failure::usage)?;
     privileges::check().map_err(Failure::usage)?;
     make_directory(options.runtime_dir.path(), 0o755)?;
     options.runtime_dir.check().map_err(Failure::usage)?;
@@ -107,7 +108,7 @@ async fn serve(options: Options, plan: Plan) -> anyhow::Result<Exit> {
         .with_context(|| format!("cannot listen on {}", api_socket.display()))?;
     let mut metrics = metrics::Server::new(commands.clone());
     metrics.listen(plan.metrics);
-    tokio::spawn(api::serve(listener, commands, log.clone()));
+    tokio::spawn(api::serve(listener, commands.clone(), log.clone()));
     tracing::info!(
         node = %options.node,
         role = %plan.role,
@@ -115,7 +116,8 @@ async fn serve(options: Options, plan: Plan) -> anyhow::Result<Exit> {
         "mainstay {} starts",
         cli::VERSION
     );
-    let exit = Daemon::start(options, plan, log.clone(), requests, metrics).await?.run().await;
+    let channel = (commands, requests);
+    let exit = Daemon::start(options, plan, log.clone(), channel, metrics).await?.run().await;
     log.finish();
     remove(&api_socket);
     exit

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use vrrp::config::{Preempt, Transport};
@@ -10,6 +11,7 @@ use vrrp::proto::RouterSpec;
 use crate::config::{Check, Config, ConfigError, NodeConfig, NodeName, Role, VirtualRouter};
 use crate::events::list;
 use crate::explain::Setup;
+use crate::units::UnitsPlan;
 
 /// This node's part of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub struct Plan {
     pub terms: BTreeMap<String, Terms>,
     /// The checks that its virtual routers name, in the order of the file.
     pub checks: Vec<Check>,
+    /// What runs beneath the virtual routers; `None` where mainstay looks after these alone.
+    pub units: Option<UnitsPlan>,
 }
 
 /// On what terms a virtual router holds its addresses, as far as the daemon looks after them.
@@ -81,19 +85,23 @@ impl Plan {
     ///
     /// # Errors
     /// If the configuration does not name it.
-    pub fn of(config: &Config, node: &NodeName) -> Result<Self, ConfigError> {
-        let NodeConfig { role, virtual_routers, .. } = config.for_node(node)?;
+    pub fn of(config: &Config, node: &NodeName, state_dir: &Path) -> Result<Self, ConfigError> {
+        let own = config.for_node(node)?;
+        let NodeConfig { role, virtual_routers, .. } = own;
         let masters = config.nodes.iter().filter(|node| node.role == Role::Master).count();
         let terms = |router: &VirtualRouter| (router.name.clone(), Terms::of(router, masters));
         let named: BTreeSet<&String> = virtual_routers.iter().flat_map(|it| &it.checks).collect();
         let checks = config.checks.iter().filter(|check| named.contains(&check.name));
+        let units = UnitsPlan::of(config, own);
+        let of_etcd = units.as_ref().and_then(|it| it.etcd_check(state_dir));
         Ok(Self {
             role: *role,
             routers: virtual_routers.iter().map(spec).collect(),
             terms: virtual_routers.iter().map(terms).collect(),
-            checks: checks.cloned().collect(),
+            checks: checks.cloned().chain(of_etcd).collect(),
             metrics: config.metrics,
             setup: Setup::of(config, node),
+            units,
         })
     }
 
@@ -138,6 +146,7 @@ impl Plan {
             }
         }
         found.extend(self.check_differences(next));
+        found.extend(UnitsPlan::differences(self.units.as_ref(), next.units.as_ref()));
         found
     }
 
@@ -262,7 +271,7 @@ mod tests {
 
     fn plan(text: &str) -> Plan {
         let config = crate::config::parse(text, "file").unwrap();
-        Plan::of(&config, &"m1".parse().unwrap()).unwrap()
+        Plan::of(&config, &"m1".parse().unwrap(), Path::new("/state")).unwrap()
     }
 
     #[test]

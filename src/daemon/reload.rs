@@ -104,7 +104,8 @@ impl Daemon {
 
     fn read(&self) -> Result<Plan, String> {
         let config = config::load(&self.options.config).map_err(|error| error.to_string())?;
-        Plan::of(&config, &self.options.node).map_err(|error| error.to_string())
+        Plan::of(&config, &self.options.node, &self.options.state_dir)
+            .map_err(|error| error.to_string())
     }
 
     fn take(&mut self, plan: Plan) -> Reloaded {
@@ -115,6 +116,7 @@ impl Daemon {
         self.health.reconfigure(&plan.checks);
         self.plan = plan;
         self.metrics.listen(self.plan.metrics);
+        self.look_after_units();
         self.set_drained();
         self.save_vips();
         match &self.vrrp {

@@ -13,6 +13,7 @@ use super::{heartbeat, systemd};
 use crate::cli;
 use crate::events::list;
 use crate::status::{ConfigStatus, Status, VirtualRouterStatus, VrrpStatus};
+use crate::units::Units;
 
 /// After this long a status is answered from memory: by then a VRRP process that hangs owes the
 /// answer to a ping too.
@@ -51,6 +52,7 @@ impl Daemon {
     /// The status as far as it is known.
     pub(super) fn status(&self) -> Status {
         let process = self.known.process.as_ref();
+        let units = self.beneath.units().ok();
         Status {
             version: cli::VERSION.to_owned(),
             node: self.options.node.to_string(),
@@ -63,6 +65,8 @@ impl Daemon {
             vrrp: self.vrrp_status(),
             virtual_routers: self.router_statuses(),
             checks: self.health.statuses(),
+            units_wanted: units.as_ref().is_some_and(Units::is_wanted),
+            units: units.map(|it| it.statuses()).unwrap_or_default(),
             dropped: process.map(|process| process.dropped.clone()).unwrap_or_default(),
             warnings: self.warnings(),
         }
@@ -172,6 +176,7 @@ impl Daemon {
             ));
         }
         warnings.extend(self.health.warning().map(ToOwned::to_owned));
+        warnings.extend(self.beneath.warnings());
         warnings.extend(self.host.warnings());
         warnings.extend(self.metrics.warning());
         let unwritten = self.log.problem();

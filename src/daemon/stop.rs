@@ -10,6 +10,7 @@ use vrrp::proto::Request;
 
 use super::actor::Daemon;
 use super::drain::LINGER;
+use super::systemd::Intent;
 use super::{remove, systemd};
 use crate::events::Entry;
 
@@ -22,7 +23,7 @@ pub enum Stopping {
     /// It is not.
     No,
     /// It has asked systemd which job is under way.
-    Asking(JoinHandle<Option<String>>),
+    Asking(JoinHandle<Intent>),
     /// Its virtual routers are drained, so that others take over before they stop.
     Draining(Handover),
     /// The VRRP process was told to stop.
@@ -39,8 +40,8 @@ pub enum Stopping {
 /// What happens on the way out.
 #[derive(Debug)]
 pub enum Turn {
-    /// systemd has said which job is under way, or has not.
-    Job(Option<String>),
+    /// systemd has said what it is about to do, or has not.
+    Job(Intent),
     /// It is time to see whether there is still something to wait for.
     Look,
 }
@@ -130,7 +131,7 @@ impl Daemon {
         match self.stopping {
             Stopping::No if ask_systemd => {
                 systemd::notify(&[NotifyState::Stopping]);
-                self.stopping = Stopping::Asking(tokio::spawn(systemd::pending_job()));
+                self.stopping = Stopping::Asking(tokio::spawn(systemd::intent()));
             }
             Stopping::No | Stopping::Asking(_) => {
                 systemd::notify(&[NotifyState::Stopping]);
@@ -148,9 +149,12 @@ impl Daemon {
     pub(super) fn on_stopping(&mut self, turn: Turn) {
         match turn {
             Turn::Look => self.go_on_stopping(),
-            Turn::Job(job) => match Decision::by_job(job.as_deref()) {
+            Turn::Job(intent) => match Decision::by_job(intent.job.as_deref()) {
                 Decision::Leave => self.leave("systemd restarts the unit"),
-                Decision::Stop => self.stop_vrrp(),
+                Decision::Stop => {
+                    self.machine_stops = intent.machine_stops;
+                    self.stop_vrrp();
+                }
             },
         }
     }

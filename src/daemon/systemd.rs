@@ -9,6 +9,8 @@ use zbus::{OwnedObjectPath, OwnedVariant};
 /// How long systemd's answer is waited for.
 const PATIENCE: Duration = Duration::from_millis(500);
 const BUS_NAME: &str = "org.freedesktop.systemd1";
+const MANAGER_PATH: &str = "/org/freedesktop/systemd1";
+const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 
 /// Tells systemd something; without systemd nothing happens.
@@ -29,40 +31,57 @@ pub fn manages_us() -> bool {
     std::env::var_os("NOTIFY_SOCKET").is_some() || std::env::var_os("INVOCATION_ID").is_some()
 }
 
-/// The type of the job that systemd has for our unit, such as `stop` or `restart`; `None` if it
-/// has none or does not say.
-pub async fn pending_job() -> Option<String> {
+/// What systemd is about to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Intent {
+    /// The type of the job that it has for our unit, such as `stop` or `restart`; `None` if it has
+    /// none or does not say.
+    pub job: Option<String>,
+    /// Whether it stops the machine.
+    pub machine_stops: bool,
+}
+
+/// Asks systemd what it is about to do.
+pub async fn intent() -> Intent {
     match timeout(PATIENCE, ask()).await {
-        Ok(Ok(job)) => job,
+        Ok(Ok(intent)) => intent,
         Ok(Err(error)) => {
             tracing::warn!("systemd does not say whether this is a restart: {error}");
-            None
+            Intent::default()
         }
         Err(_) => {
             tracing::warn!("systemd does not say in time whether this is a restart");
-            None
+            Intent::default()
         }
     }
 }
 
-async fn ask() -> zbus::Result<Option<String>> {
+async fn ask() -> zbus::Result<Intent> {
     let bus = zbus::Connection::system().await?;
+    let job = ask_job(&bus).await?;
+    let manager = OwnedObjectPath::try_from(MANAGER_PATH)?;
+    let state = property(&bus, &manager, MANAGER, "SystemState").await?;
+    let state: String = state.try_into()?;
+    Ok(Intent { job, machine_stops: state == "stopping" })
+}
+
+async fn ask_job(bus: &zbus::Connection) -> zbus::Result<Option<String>> {
     let reply = bus
         .call_method(
             Some(BUS_NAME),
-            "/org/freedesktop/systemd1",
-            Some("org.freedesktop.systemd1.Manager"),
+            MANAGER_PATH,
+            Some(MANAGER),
             "GetUnitByPID",
             &std::process::id(),
         )
         .await?;
     let unit: OwnedObjectPath = reply.body().deserialize()?;
-    let job = property(&bus, &unit, "org.freedesktop.systemd1.Unit", "Job").await?;
+    let job = property(bus, &unit, "org.freedesktop.systemd1.Unit", "Job").await?;
     let (id, job): (u32, OwnedObjectPath) = job.try_into()?;
     if id == 0 {
         return Ok(None);
     }
-    let kind = property(&bus, &job, "org.freedesktop.systemd1.Job", "JobType").await?;
+    let kind = property(bus, &job, "org.freedesktop.systemd1.Job", "JobType").await?;
     Ok(Some(kind.try_into()?))
 }
 

@@ -20,6 +20,8 @@ const LONGEST: usize = 8;
 const AT_ONCE: Duration = Duration::from_secs(10);
 /// A verdict is told again each 5 seconds and counts for 15.
 const VERDICT: Duration = Duration::from_secs(20);
+/// A check finds out after a few probes that a unit has ended.
+const UNIT: Duration = Duration::from_secs(20);
 /// A VRRP process that dies again and again is started again after up to half a minute.
 const RESTART: Duration = Duration::from_secs(60);
 
@@ -73,6 +75,8 @@ impl<'a> Past<'a> {
             ("vrrp_started", _) => self.nearest(RESTART, |it| {
                 matches!(it.code.as_str(), "vrrp_retry" | "daemon_started" | "reloaded")
             }),
+            // The check of etcd is about the unit of that name.
+            ("check_sick", _) => self.nearest(UNIT, |it| self.is_of_the_unit(it)),
             ("repaired", _) => self.own(AT_ONCE, |it| it.code == "address_lost"),
             _ => None,
         };
@@ -182,6 +186,16 @@ impl<'a> Past<'a> {
         let now = time::Instant::from_nanos(self.entry.monotonic);
         let then = time::Instant::from_nanos(record.monotonic);
         then <= now && now.saturating_since(then) <= window
+    }
+
+    /// Whether an event is bad news of the unit that a check of the same name looks at.
+    fn is_of_the_unit(&self, record: &Record) -> bool {
+        let is_end = matches!(
+            record.code.as_str(),
+            "unit_ended" | "unit_unready" | "unit_crash_loop" | "unit_failed" | "unit_stopping"
+        );
+        let check = self.entry.detail.get("check");
+        is_end && check.is_some() && record.detail.get("unit") == check
     }
 
     /// Whether an event concerns this virtual router.

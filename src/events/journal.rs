@@ -77,6 +77,7 @@ fn datagram(record: &Record, is_alarming: bool) -> Vec<u8> {
         ("MAINSTAY_FROM", "from"),
         ("MAINSTAY_TO", "to"),
         ("MAINSTAY_CHECK", "check"),
+        ("MAINSTAY_UNIT", "unit"),
         ("MAINSTAY_CONFLICT", "conflict"),
         ("MAINSTAY_SOURCE", "source"),
         ("MAINSTAY_MAC", "mac"),

@@ -119,6 +119,13 @@ impl Entry {
                 | "drain_refused"
                 | "conflict"
                 | "events_lost"
+                | "unit_ended"
+                | "unit_unready"
+                | "unit_crash_loop"
+                | "unit_failed"
+                | "unit_drift"
+                | "unit_warning"
+                | "etcd_snapshot_failed"
         )
     }
 }

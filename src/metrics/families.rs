@@ -5,8 +5,8 @@ use std::fmt;
 use vrrp::conflict::ConflictKind;
 use vrrp::router::State;
 
-use super::checks;
 use super::encoder::{Encoder, Labels, about, seconds};
+use super::{checks, units};
 use crate::status::{Status, VirtualRouterStatus};
 
 /// All of them.
@@ -16,7 +16,8 @@ pub(super) fn encode(status: &Status, encoder: &mut Encoder<'_>) -> fmt::Result 
     counts(&status.virtual_routers, encoder)?;
     conflicts(&status.virtual_routers, encoder)?;
     packets(status, encoder)?;
-    checks::encode(&status.checks, encoder)
+    checks::encode(&status.checks, encoder)?;
+    units::encode(&status.units, encoder)
 }
 
 fn daemon(status: &Status, encoder: &mut Encoder<'_>) -> fmt::Result {

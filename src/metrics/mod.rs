@@ -8,6 +8,7 @@ mod checks;
 mod encoder;
 mod families;
 mod server;
+mod units;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, text};

@@ -7,11 +7,12 @@ mod errors;
 mod priorities;
 mod refuses;
 mod robust;
+mod supervisor;
 mod values;
 
 use std::fmt::Write;
 
-use super::{Config, ConfigError, NodeConfig, VirtualRouter, parse};
+use super::{Config, ConfigError, NodeConfig, Supervised, VirtualRouter, parse};
 
 /// The file that is installed for the operator to change.
 const EXAMPLE: &str = include_str!("../../../packaging/mainstay.toml");

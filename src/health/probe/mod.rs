@@ -7,6 +7,7 @@
 #![allow(clippy::result_large_err, reason = "what went well is as large, and rare")]
 
 mod connect;
+mod etcd;
 mod exec;
 mod held;
 mod http;
@@ -31,6 +32,7 @@ pub enum Prober {
     Exec(Box<exec::Exec>),
     Interface(interface::Interface),
     Process(process::Process),
+    Etcd(Box<etcd::Etcd>),
 }
 
 /// How far a probe has come; what is said about it when its time is up.
@@ -62,6 +64,7 @@ impl Prober {
             Probe::Exec(command) => Self::Exec(Box::new(exec::Exec::new(&check.name, command))),
             Probe::Interface(name) => Self::Interface(interface::Interface::new(name)),
             Probe::Process(name) => Self::Process(process::Process::new(name)),
+            Probe::Etcd(member) => Self::Etcd(Box::new(etcd::Etcd::new(member))),
         }
     }
 
@@ -93,6 +96,7 @@ impl Prober {
             Self::Exec(exec) => exec.attempt(progress).await,
             Self::Interface(interface) => interface.attempt(progress).await,
             Self::Process(process) => process.attempt(progress).await,
+            Self::Etcd(etcd) => etcd.attempt(progress).await,
         }
     }
 
@@ -108,7 +112,8 @@ impl Prober {
         match self {
             Self::Web(web) => web.alarm().await,
             Self::Tcp(tcp) => tcp.alarm().await,
-            Self::Exec(_) => std::future::pending().await,
+            // Of a member that ends its unit tells.
+            Self::Exec(_) | Self::Etcd(_) => std::future::pending().await,
             Self::Interface(interface) => interface.alarm().await,
             Self::Process(process) => process.alarm().await,
         }

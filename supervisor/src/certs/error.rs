@@ -11,7 +11,7 @@ pub enum IssueError {
     /// A master joins without the authorities of its cluster.
     #[error(
         "the cluster's own {} missing: copy {} from a master of the cluster to the same {}, with mode 0600, and try again. \
-         Only the first master, with `mainstay init`, makes new ones",
+         Only the first master, with `mainstay certs issue --new-ca`, makes new ones",
         if .files.len() == 1 { "file is" } else { "files are" }, list(.files), if .files.len() == 1 { "path" } else { "paths" }
     )]
     NotCopied {

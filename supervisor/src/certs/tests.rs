@@ -212,7 +212,7 @@ fn a_master_that_joins_is_told_what_to_copy_and_writes_nothing() {
     for name in ["ca.crt", "ca.key", "etcd/ca.crt", "etcd/ca.key", "front-proxy-ca.key", "sa.key"] {
         assert!(text.contains(&folder.pki().join(name).display().to_string()), "{text}");
     }
-    assert!(text.contains("copy") && text.contains("mainstay init"), "{text}");
+    assert!(text.contains("copy") && text.contains("certs issue --new-ca"), "{text}");
     assert!(!folder.pki().exists());
 }
 

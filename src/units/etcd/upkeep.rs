@@ -1,0 +1,62 @@
+//! `mainstay etcd snapshot`, `restore` and `defrag`
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use supervisor::etcd::Error;
+use supervisor::etcd::guard::Force;
+use supervisor::etcd::snapshot::Taken;
+
+use super::super::compose::Parts;
+use super::super::progress::{End, Progress};
+use super::{Etcd, steps};
+use crate::events::{Entry, Log};
+
+/// Takes snapshots for ever, each when it is due.
+pub async fn keep_taking(parts: Arc<Parts>, log: Log) {
+    let Some(etcd) = &parts.etcd else { return };
+    let Some(schedule) = etcd.schedule else { return };
+    let told = |taken: Result<Taken, Error>| {
+        log.push(match taken {
+            Ok(taken) => {
+                let path = taken.snapshot.path.display();
+                Entry::now("etcd_snapshot", format!("a snapshot of etcd was taken: {path}"))
+            }
+            Err(error) => Entry::now("etcd_snapshot_failed", "no snapshot of etcd was taken")
+                .because(error.to_string()),
+        });
+    };
+    etcd.member.keep_taking(&etcd.snapshots, schedule, told).await;
+}
+
+/// Saves the data of this node's member.
+pub async fn snapshot(etcd: &Etcd, progress: &Progress) -> Result<End, End> {
+    let taken = etcd.member.snapshot(&etcd.snapshots, &steps(progress)).await?;
+    let path = taken.snapshot.path.display();
+    let bytes = taken.snapshot.bytes;
+    Ok(End::done(format!("{path}, {bytes} bytes, verified")).with(taken))
+}
+
+/// A new cluster of this node alone.
+pub async fn restore(
+    etcd: &Etcd,
+    file: PathBuf,
+    force: Force,
+    progress: &Progress,
+) -> Result<End, End> {
+    let tools = etcd.tools();
+    let identity = etcd.member.restore(file, &tools, force, &steps(progress)).await?;
+    let text = "restored: `mainstay unit start etcd` starts the new cluster; then `mainstay etcd \
+                replace` on each of the other masters, one after the other";
+    Ok(End::done(text).with(identity))
+}
+
+/// Gives unused space back, one member after the other.
+pub async fn defragment(etcd: &Etcd, force: Force, progress: &Progress) -> Result<End, End> {
+    let done = etcd.member.mesh().defragment(force, &steps(progress)).await?;
+    let line = |it: &supervisor::etcd::defrag::Defragmented| {
+        format!("{}: from {} to {} KiB", it.name, it.before >> 10, it.after >> 10)
+    };
+    let text: Vec<String> = done.iter().map(line).collect();
+    Ok(End::done(text.join("\n")).with(done))
+}
