@@ -1,6 +1,6 @@
-//! A mesh of real etcd members takes the certificates that were issued, and no others.
+//! A mesh of real etcd members takes the certificates that were issued, and no others; so does a real kube-apiserver.
 //!
-//! Runs where etcd and curl are installed; everything stays on the loopback interface.
+//! Runs where etcd and curl are installed, and kube-apiserver is in the lab's cache; everything stays on the loopback interface.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs::{self, File};
@@ -32,13 +32,15 @@ impl Drop for Mesh {
     }
 }
 
-/// A port of an address that nobody uses now.
-fn port(address: IpAddr) -> u16 {
-    TcpListener::bind((address, 0)).unwrap().local_addr().unwrap().port()
+/// Ports of an address that nobody uses now, each another one.
+fn ports<const N: usize>(address: IpAddr) -> [u16; N] {
+    let held = [(); N].map(|()| TcpListener::bind((address, 0)).unwrap());
+    held.each_ref().map(|it| it.local_addr().unwrap().port())
 }
 
 fn member(above: &Path, number: u8) -> Member {
     let address: IpAddr = [127, 0, 0, 10 + number].into();
+    let [client_port, peer_port] = ports(address);
     let folder = above.join(format!("m{number}"));
     fs::create_dir_all(&folder).unwrap();
     let settings = Settings {
@@ -48,7 +50,7 @@ fn member(above: &Path, number: u8) -> Member {
         api_names: vec!["127.0.0.10".parse().unwrap()],
         service_domain: "cluster.local".into(),
     };
-    Member { settings, folder, client_port: port(address), peer_port: port(address), process: None }
+    Member { settings, folder, client_port, peer_port, process: None }
 }
 
 impl Member {
@@ -94,14 +96,19 @@ impl Member {
 
     /// What the member says of its health to one that shows it these certificates.
     fn health(&self, as_seen_by: &Member, client: Option<Entry>) -> Result<String, String> {
+        as_seen_by.get(&format!("{}/health", self.client()), Entry::EtcdCa, client)
+    }
+
+    /// What a server answers that `authority` has signed.
+    fn get(&self, url: &str, authority: Entry, client: Option<Entry>) -> Result<String, String> {
         let mut command = Command::new("curl");
-        command.args(["--silent", "--show-error", "--max-time", "5", "--cacert"]);
-        command.arg(as_seen_by.path(Entry::EtcdCa, false));
+        command.args(["--silent", "--show-error", "--fail", "--max-time", "5", "--cacert"]);
+        command.arg(self.path(authority, false));
         if let Some(client) = client {
-            command.args(["--cert", &as_seen_by.path(client, false)]);
-            command.args(["--key", &as_seen_by.path(client, true)]);
+            command.args(["--cert", &self.path(client, false)]);
+            command.args(["--key", &self.path(client, true)]);
         }
-        let output = command.arg(format!("{}/health", self.client())).output().unwrap();
+        let output = command.arg(url).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         if output.status.success() {
             Ok(text)
@@ -112,6 +119,20 @@ impl Member {
 
     fn log(&self) -> String {
         fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    }
+}
+
+/// Waits until all members are.
+fn healthy(members: &[Member]) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let healthy = |it: &Member| {
+        let answer = it.health(&members[0], Some(Entry::EtcdHealthcheckClient));
+        answer.is_ok_and(|it| it.contains("\"health\":\"true\""))
+    };
+    while !members.iter().all(healthy) {
+        let logs = || members.iter().map(Member::log).collect::<String>();
+        assert!(Instant::now() < deadline, "{}", logs());
+        std::thread::sleep(Duration::from_millis(100));
     }
 }
 
@@ -147,19 +168,7 @@ fn three_members_of_a_real_etcd_trust_each_other_and_nobody_else() {
         member.start(&cluster.join(","));
     }
     let members = &mesh.1;
-    let deadline = Instant::now() + Duration::from_secs(60);
-    let healthy = |it: &Member| {
-        let answer = it.health(&members[0], Some(Entry::EtcdHealthcheckClient));
-        answer.is_ok_and(|it| it.contains("\"health\":\"true\""))
-    };
-    while !members.iter().all(healthy) {
-        assert!(
-            Instant::now() < deadline,
-            "{}",
-            members.iter().map(Member::log).collect::<String>()
-        );
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    healthy(members);
     for member in members {
         assert!(!member.log().contains("rejected connection"), "{}", member.log());
         member.health(&members[1], Some(Entry::ApiServerEtcdClient)).unwrap();
@@ -167,4 +176,88 @@ fn three_members_of_a_real_etcd_trust_each_other_and_nobody_else() {
         member.health(&members[0], None).unwrap_err();
         member.health(&members[0], Some(Entry::ApiServerKubeletClient)).unwrap_err();
     }
+}
+
+/// Ends with the test.
+struct Apiserver(Child);
+
+impl Drop for Apiserver {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// kube-apiserver 1.20 with every certificate that kubeadm gives it.
+fn start_apiserver(binary: &Path, member: &Member, port: u16) -> Apiserver {
+    let crt = |entry| member.path(entry, false);
+    let key = |entry| member.path(entry, true);
+    let pki = member.settings.folder.display();
+    let address = member.settings.addresses[0];
+    let log = File::create(member.folder.join("apiserver.log")).unwrap();
+    let process = Command::new(binary)
+        .args([
+            format!("--etcd-servers={}", member.client()),
+            format!("--etcd-cafile={}", crt(Entry::EtcdCa)),
+            format!("--etcd-certfile={}", crt(Entry::ApiServerEtcdClient)),
+            format!("--etcd-keyfile={}", key(Entry::ApiServerEtcdClient)),
+            format!("--bind-address={address}"),
+            format!("--secure-port={port}"),
+            "--insecure-port=0".into(),
+            "--advertise-address=10.99.0.1".into(),
+            format!("--tls-cert-file={}", crt(Entry::ApiServer)),
+            format!("--tls-private-key-file={}", key(Entry::ApiServer)),
+            format!("--client-ca-file={}", crt(Entry::Ca)),
+            format!("--kubelet-client-certificate={}", crt(Entry::ApiServerKubeletClient)),
+            format!("--kubelet-client-key={}", key(Entry::ApiServerKubeletClient)),
+            format!("--requestheader-client-ca-file={}", crt(Entry::FrontProxyCa)),
+            "--requestheader-allowed-names=front-proxy-client".into(),
+            "--requestheader-username-headers=X-Remote-User".into(),
+            format!("--proxy-client-cert-file={}", crt(Entry::FrontProxyClient)),
+            format!("--proxy-client-key-file={}", key(Entry::FrontProxyClient)),
+            format!("--service-account-key-file={pki}/sa.pub"),
+            format!("--service-account-signing-key-file={pki}/sa.key"),
+            "--service-account-issuer=https://kubernetes".into(),
+            "--authorization-mode=Node,RBAC".into(),
+            "--service-cluster-ip-range=10.96.0.0/16".into(),
+        ])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn();
+    Apiserver(process.unwrap())
+}
+
+#[test]
+fn a_real_kube_apiserver_serves_with_them_and_reaches_its_etcd() {
+    let cache = std::env::var_os("MAINSTAY_LAB_CACHE");
+    let cache = cache.map_or_else(|| PathBuf::from("/var/cache/mainstay-lab"), PathBuf::from);
+    let binary = cache.join("kube-apiserver");
+    if !installed("etcd") || !installed("curl") || !binary.exists() {
+        return;
+    }
+    let folder = std::env::temp_dir().join(format!("mshost-api-{}", std::process::id()));
+    let mut mesh = Mesh(folder.clone(), vec![member(&folder, 4)]);
+    issue(&mesh.1[0].settings, Mode::First, SystemTime::now()).unwrap();
+    let cluster = format!("{}={}", mesh.1[0].name(), mesh.1[0].peer());
+    mesh.1[0].start(&cluster);
+    healthy(&mesh.1);
+    let member = &mesh.1[0];
+    let [port] = ports(member.settings.addresses[0]);
+    let _apiserver = start_apiserver(&binary, member, port);
+    let url = |path: &str| format!("https://{}:{port}{path}", member.settings.addresses[0]);
+    let ask = |path: &str, client| member.get(&url(path), Entry::Ca, client);
+    let deadline = Instant::now() + Duration::from_secs(90);
+    while ask("/readyz", None).as_deref() != Ok("ok") {
+        let log = fs::read_to_string(member.folder.join("apiserver.log")).unwrap_or_default();
+        let end: Vec<_> = log.lines().rev().take(20).collect();
+        assert!(Instant::now() < deadline, "its log, last line first:\n{}", end.join("\n"));
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    // A member of system:masters may do everything, somebody without a certificate next to nothing.
+    let namespaces = ask("/api/v1/namespaces", Some(Entry::ApiServerKubeletClient)).unwrap();
+    assert!(namespaces.contains("NamespaceList"), "{namespaces}");
+    ask("/api/v1/namespaces", None).unwrap_err();
+    // Signed by another authority.
+    ask("/api/v1/namespaces", Some(Entry::EtcdHealthcheckClient)).unwrap_err();
 }
