@@ -36,7 +36,7 @@ impl Drop for Namespace {
 struct Rig {
     dockerd: Dockerd,
     unit: EtcdBackend,
-    _namespace: Namespace,
+    namespace: Namespace,
 }
 
 impl Rig {
@@ -69,7 +69,7 @@ impl Rig {
         let member = Arc::new(Member::new(settings, root.join("state")));
         let labels = Labels { unit: "etcd".into(), cluster: "lab".into() };
         let unit = EtcdBackend::new(member, Container::new(client, labels, None), IMAGE);
-        Self { dockerd, unit, _namespace: namespace }
+        Self { dockerd, unit, namespace }
     }
 
     async fn start(&self) -> Running {
@@ -103,19 +103,20 @@ fn run(program: &str, arguments: &[&str]) {
     assert!(output.status.success(), "{program} {arguments:?}: {error}");
 }
 
-/// Runs a test on a thread in the namespace of its rig, where its etcd listens.
-fn within<F: Future<Output = ()>>(test: impl FnOnce(Rig) -> F + Send + 'static) {
+/// Runs a test on a thread in the namespace of its rig, where its etcd listens. The rig ends outside: it waits until the
+/// namespace is empty.
+fn within<F: Future<Output = ()>>(test: impl FnOnce(Arc<Rig>) -> F + Send + 'static) {
     if !allowed() || !lab::docker::is_installed() {
         return;
     }
+    let rig = Arc::new(Rig::new());
+    let lent = rig.clone();
     let inside = move || {
-        let rig = Rig::new();
-        let path = format!("/run/netns/{}", rig._namespace.0);
-        let namespace = std::fs::File::open(path).unwrap();
+        let namespace = std::fs::File::open(format!("/run/netns/{}", lent.namespace.0)).unwrap();
         let kind = Some(LinkNameSpaceType::Network);
         move_into_link_name_space(std::os::fd::AsFd::as_fd(&namespace), kind).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(test(rig));
+        runtime.block_on(test(lent));
     };
     if let Err(panic) = std::thread::spawn(inside).join() {
         std::panic::resume_unwind(panic);
