@@ -103,7 +103,7 @@ impl Kubelet {
 fn prepare(settings: &Settings, configuration: &str) -> Result<(), Fault> {
     if !settings.binary.exists() {
         return Err(Fault::passing(format!(
-            "{} is not there: install kubelet {}, or name it in [kubelet] binary",
+            "{} is not there: install kubelet {} (with backend = \"exec\", [kubelet] program may name another place)",
             settings.binary.display(),
             settings.version
         )));

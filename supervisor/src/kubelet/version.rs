@@ -46,7 +46,7 @@ impl Version {
             Ok(Ok(output)) => output,
             Ok(Err(error)) => {
                 return Err(Fault::passing(format!(
-                    "{shown} cannot be run: {error}; install kubelet, or name it in [kubelet] binary"
+                    "{shown} cannot be run: {error}; install kubelet there"
                 )));
             }
             Err(_) => {
