@@ -87,7 +87,8 @@ pub fn parts(plan: &UnitsPlan, state_dir: &Path) -> Result<Parts, String> {
     let etcd = supervised.etcd.as_ref().map(|it| Etcd::new(plan, it, &client, images, state_dir));
     if let Some(etcd) = &etcd {
         let spec = Spec::new(unit(ETCD)?, Kind::Container).requires([unit(below)?]);
-        units.push((Spec { stop_timeout: super::etcd::STOP, ..spec }, etcd.backend()));
+        let backend: Arc<dyn Backend> = etcd.backend.clone();
+        units.push((Spec { stop_timeout: super::etcd::STOP, ..spec }, backend));
         below = ETCD;
     }
     if let Some(kubelet) = &supervised.kubelet {

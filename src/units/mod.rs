@@ -67,8 +67,8 @@ struct Current {
     parts: Arc<Parts>,
     /// There since the units are wanted.
     handle: Option<Handle>,
-    /// What takes snapshots of etcd from time to time.
-    snapshots: Option<AbortHandle>,
+    /// What looks after etcd.
+    upkeep: Option<AbortHandle>,
 }
 
 impl Units {
@@ -96,7 +96,7 @@ impl Units {
             state_dir,
             wanted,
             worker,
-            current: Mutex::new(Current { parts, handle: None, snapshots: None }),
+            current: Mutex::new(Current { parts, handle: None, upkeep: None }),
             turn: tokio::sync::Mutex::default(),
             log,
             news,
@@ -146,7 +146,7 @@ impl Units {
         let mut current = self.current();
         current.parts = Arc::clone(&parts);
         let Some(handle) = current.handle.clone() else { return Ok(()) };
-        self.take_snapshots(&mut current);
+        self.look_after_etcd(&mut current);
         drop(current);
         let log = self.0.log.clone();
         self.0.worker.spawn(async move {
@@ -206,7 +206,7 @@ impl Units {
 
     fn let_go(&self) -> Option<Handle> {
         let mut current = self.current();
-        current.snapshots.take().inspect(AbortHandle::abort);
+        current.upkeep.take().inspect(AbortHandle::abort);
         current.handle.take()
     }
 
@@ -218,7 +218,7 @@ impl Units {
         }
         let (handle, mut events) = Supervisor::start(current.parts.units(), &self.0.state_dir)?;
         current.handle = Some(handle.clone());
-        self.take_snapshots(&mut current);
+        self.look_after_etcd(&mut current);
         let (news, log) = (self.0.news.clone(), self.0.log.clone());
         let parts = Arc::clone(&current.parts);
         self.0.worker.spawn(async move {
@@ -236,13 +236,12 @@ impl Units {
         Ok(handle)
     }
 
-    /// Takes snapshots of etcd as the configuration in force has it.
-    fn take_snapshots(&self, current: &mut Current) {
-        current.snapshots.take().inspect(AbortHandle::abort);
-        let is_scheduled = current.parts.etcd.as_ref().is_some_and(|it| it.schedule.is_some());
-        if is_scheduled {
+    /// Looks after etcd as the configuration in force has it.
+    fn look_after_etcd(&self, current: &mut Current) {
+        current.upkeep.take().inspect(AbortHandle::abort);
+        if current.parts.etcd.is_some() {
             let (parts, log) = (Arc::clone(&current.parts), self.0.log.clone());
-            current.snapshots = Some(self.0.worker.spawn(etcd::keep_taking(parts, log)));
+            current.upkeep = Some(self.0.worker.spawn(etcd::look_after(parts, log)));
         }
     }
 

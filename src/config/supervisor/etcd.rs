@@ -233,7 +233,7 @@ pub(super) fn image_name(text: String) -> Result<String, Fault> {
     if !fits {
         return Err(Fault::new(
             format!("`{text}` cannot name an image"),
-            "write it like registry.k8s.io/etcd:3.5.21-0",
+            "write it like etcd:v3.5.21",
         ));
     }
     let name = text.rsplit('/').next().unwrap_or_default();

@@ -1,18 +1,16 @@
 //! etcd's member on this node, as the configuration has it, and what operators do with it.
 
-mod backend;
 mod membership;
 mod report;
-mod tools;
 mod upkeep;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use supervisor::backend::Backend;
-use supervisor::backend::container::{BindMount, Container, ContainerSpec, Labels};
+use supervisor::backend::container::{Container, Labels};
 use supervisor::docker::{Client, Images};
+use supervisor::etcd::container::EtcdBackend;
 use supervisor::etcd::guard::Force;
 use supervisor::etcd::members::may_stop as may_stop_member;
 use supervisor::etcd::schedule::Schedule;
@@ -24,14 +22,10 @@ use super::plan::UnitsPlan;
 use super::progress::{End, Progress};
 use super::{Units, compose};
 use crate::config::{self, Master};
-use backend::EtcdBackend;
-use tools::ImageTools;
-pub use upkeep::keep_taking;
+pub use upkeep::look_after;
 
 /// How long etcd may take to end: it has its log on disk already.
 pub const STOP: Duration = Duration::from_secs(30);
-/// Next to last to go when memory runs out, as kubeadm's.
-const OOM_SCORE_ADJ: i16 = -997;
 
 /// etcd's member on this node.
 pub struct Etcd {
@@ -41,8 +35,8 @@ pub struct Etcd {
     pub snapshots: Snapshots,
     /// When they are taken; `None` never by themselves.
     pub schedule: Option<Schedule>,
-    container: Container,
-    spec: ContainerSpec,
+    /// What runs it as a unit.
+    pub backend: Arc<EtcdBackend>,
 }
 
 impl Etcd {
@@ -59,24 +53,15 @@ impl Etcd {
         let place = etcd.masters.iter().position(|it| it.name.as_str() == plan.node);
         let config::Snapshots { dir, interval, kept } = &etcd.snapshots;
         let kept = usize::try_from(*kept).unwrap_or(usize::MAX);
+        let member = Arc::new(Member::new(settings, state_dir.to_owned()));
+        let container = Container::new(client.clone(), labels, images);
         Self {
-            spec: container_spec(&settings, &etcd.image),
-            member: Arc::new(Member::new(settings, state_dir.to_owned())),
+            backend: Arc::new(EtcdBackend::new(Arc::clone(&member), container, &etcd.image)),
+            member,
             snapshots: Snapshots::new(dir.clone(), kept),
             schedule: interval
                 .map(|every| Schedule::new(every, place.unwrap_or(0), etcd.masters.len())),
-            container: Container::new(client.clone(), labels, images),
         }
-    }
-
-    /// What runs it as a unit.
-    pub fn backend(&self) -> Arc<dyn Backend> {
-        let (container, spec) = (self.container.clone(), self.spec.clone());
-        Arc::new(EtcdBackend::new(Arc::clone(&self.member), container, spec))
-    }
-
-    fn tools(&self) -> ImageTools {
-        ImageTools { container: self.container.clone(), image: self.spec.image.clone() }
     }
 }
 
@@ -102,23 +87,6 @@ pub fn settings(plan: &UnitsPlan, etcd: &config::Etcd) -> Settings {
         heartbeat: Some(etcd.heartbeat_interval),
         election: Some(etcd.election_timeout),
         extra: Vec::new(),
-    }
-}
-
-fn container_spec(settings: &Settings, image: &str) -> ContainerSpec {
-    let mut command = settings.command();
-    let program = command.drain(..1).collect();
-    let mount = |(path, is_read_only)| {
-        let mount = BindMount::same(path);
-        if is_read_only { mount.read_only() } else { mount }
-    };
-    ContainerSpec {
-        image: image.to_owned(),
-        entrypoint: Some(program),
-        command,
-        mounts: settings.mounts().into_iter().map(mount).collect(),
-        oom_score_adj: Some(OOM_SCORE_ADJ),
-        ..ContainerSpec::default()
     }
 }
 

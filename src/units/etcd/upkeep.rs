@@ -6,15 +6,23 @@ use std::sync::Arc;
 use supervisor::etcd::Error;
 use supervisor::etcd::guard::Force;
 use supervisor::etcd::snapshot::Taken;
+use tokio::sync::watch;
 
 use super::super::compose::Parts;
 use super::super::progress::{End, Progress};
 use super::{Etcd, steps};
 use crate::events::{Entry, Log};
 
-/// Takes snapshots for ever, each when it is due.
-pub async fn keep_taking(parts: Arc<Parts>, log: Log) {
+/// Looks after the member for ever: a learner gets its vote, and snapshots are taken.
+pub async fn look_after(parts: Arc<Parts>, log: Log) {
     let Some(etcd) = &parts.etcd else { return };
+    // The VIP has a check of its own that asks the member.
+    let (health, _) = watch::channel(None);
+    tokio::join!(etcd.member.tend(&health), keep_taking(etcd, log));
+}
+
+/// Takes snapshots, each when it is due.
+async fn keep_taking(etcd: &Etcd, log: Log) {
     let Some(schedule) = etcd.schedule else { return };
     let told = |taken: Result<Taken, Error>| {
         log.push(match taken {
@@ -44,7 +52,7 @@ pub async fn restore(
     force: Force,
     progress: &Progress,
 ) -> Result<End, End> {
-    let tools = etcd.tools();
+    let tools = etcd.backend.tools();
     let identity = etcd.member.restore(file, &tools, force, &steps(progress)).await?;
     let text = "restored: `mainstay unit start etcd` starts the new cluster; then `mainstay etcd \
                 replace` on each of the other masters, one after the other";
