@@ -131,7 +131,7 @@ mod tests {
 
     impl Directory {
         fn new(name: &str) -> Self {
-            let name = format!("mscore-record-{name}-{}", std::process::id());
+            let name = format!("record-test-{name}-{}", std::process::id());
             let path = std::env::temp_dir().join(name);
             fs::create_dir_all(&path).unwrap();
             Self(path)

@@ -91,7 +91,7 @@ const MASTER: [&str; 4] = ["dockerd", "etcd", "kubelet", "kube-proxy"];
 impl Rig {
     fn new(name: &str) -> Self {
         let directory =
-            std::env::temp_dir().join(format!("mscore-run-{name}-{}", std::process::id()));
+            std::env::temp_dir().join(format!("run-test-{name}-{}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
         Self { directory, fakes: MASTER.map(|it| (it, Fake::default())).to_vec() }
     }

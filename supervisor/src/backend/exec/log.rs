@@ -170,8 +170,7 @@ mod tests {
 
     impl Scratch {
         fn new(name: &str) -> Self {
-            let path =
-                std::env::temp_dir().join(format!("mscore-log-{name}-{}", std::process::id()));
+            let path = std::env::temp_dir().join(format!("log-test-{name}-{}", std::process::id()));
             fs::create_dir_all(&path).unwrap();
             Self(path)
         }

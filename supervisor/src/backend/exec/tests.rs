@@ -13,6 +13,8 @@ use crate::unit::Name;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Rig {
+    /// The unit's: of this test alone, for its cgroups are named after it.
+    name: Name,
     directory: PathBuf,
 }
 
@@ -24,10 +26,10 @@ impl Drop for Rig {
 
 impl Rig {
     fn new(name: &str) -> Self {
-        let directory =
-            std::env::temp_dir().join(format!("mscore-exec-{name}-{}", std::process::id()));
+        let name = format!("exec-test-{name}-{}", std::process::id());
+        let directory = std::env::temp_dir().join(&name);
         fs::create_dir_all(&directory).unwrap();
-        Self { directory }
+        Self { name: Name::new(&name).unwrap(), directory }
     }
 
     /// A unit that runs these lines in a shell.
@@ -39,12 +41,7 @@ impl Rig {
 
     fn exec(&self, spec: ExecSpec) -> Exec {
         let place = Place { instance: self.directory.clone(), logs: self.directory.join("logs") };
-        Exec::new(
-            Name::new("mscore-unit").unwrap(),
-            spec,
-            Probe::File(self.directory.join("ready")),
-            place,
-        )
+        Exec::new(self.name.clone(), spec, Probe::File(self.directory.join("ready")), place)
     }
 
     /// Waits until the unit has made this file.
@@ -65,7 +62,7 @@ impl Rig {
 /// The cgroups of a process that are named after the unit.
 fn cgroups(pid: u32) -> Vec<String> {
     let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
-    let named = text.lines().filter(|it| it.ends_with("/mainstay-mscore-unit"));
+    let named = text.lines().filter(|it| it.contains("/mainstay-exec-test-"));
     named.map(str::to_owned).collect()
 }
 
@@ -123,7 +120,7 @@ async fn it_has_its_own_group_environment_and_log_and_nothing_of_ours() {
     let mut logs = exec.logs(100, false).await.unwrap();
     let log = String::from_utf8(logs.recv().await.unwrap()).unwrap();
     assert!(
-        log.contains("ETCD_NAME=m 1\n") && log.contains("MAINSTAY_UNIT=mscore-unit\n"),
+        log.contains("ETCD_NAME=m 1\n") && log.contains(&format!("MAINSTAY_UNIT={}\n", rig.name)),
         "{log}"
     );
     assert!(!log.contains("CARGO") && !log.contains("HOME="), "{log}");
@@ -241,8 +238,7 @@ async fn a_successor_finds_it_with_and_without_the_state_and_sees_drift() {
     assert!(found.drift.is_some());
     // Another mainstay on the machine does not take it for its own.
     let place = Place { instance: PathBuf::from("/other"), logs: rig.directory.clone() };
-    let name = Name::new("mscore-unit").unwrap();
-    let foreign = Exec::new(name, ExecSpec::new("/bin/sh"), Probe::Runs, place);
+    let foreign = Exec::new(rig.name.clone(), ExecSpec::new("/bin/sh"), Probe::Runs, place);
     assert_eq!(foreign.adopt(None).await, Ok(None));
 
     assert!(matches!(exec.readiness(&running.identity).await, Readiness::NotReady(_)));
