@@ -347,7 +347,7 @@ impl From<LastTransition> for TransitionStatus {
 pub fn virtual_mac(spec: &RouterSpec) -> Option<String> {
     let mac = wire::virtual_mac(spec.config.family(), spec.config.vrid);
     let bytes = mac.map(|byte| format!("{byte:02x}"));
-    spec.virtual_mac.then(|| bytes.join(":"))
+    spec.config.virtual_mac.then(|| bytes.join(":"))
 }
 
 /// The cause's name for programs: as the messages to the VRRP process have it.

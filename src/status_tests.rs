@@ -20,9 +20,9 @@ fn spec() -> RouterSpec {
             addresses: Addresses::new(vec!["10.0.0.10".parse().unwrap()]).unwrap(),
             lease: None,
             checksum: Checksum::Auto,
+            virtual_mac: false,
         },
         transport: Transport::Multicast,
-        virtual_mac: false,
     }
 }
 
@@ -120,7 +120,8 @@ fn the_names_in_json_are_a_contract() {
 fn how_a_virtual_router_travels_and_its_mac_address_are_shown() {
     let peers = vec!["10.0.0.12".parse().unwrap()];
     let transport = Transport::Unicast { peers: peers.clone(), source: None };
-    let spec = RouterSpec { transport, virtual_mac: true, ..spec() };
+    let mut spec = RouterSpec { transport, ..spec() };
+    spec.config.virtual_mac = true;
     let shown = VirtualRouterStatus::absent(&spec, "x");
     assert_eq!((shown.transport.as_str(), shown.peers), ("unicast", peers));
     assert_eq!(shown.virtual_mac.as_deref(), Some("00:00:5e:00:01:33"));

@@ -151,9 +151,9 @@ fn virtual_router(
             addresses: spec.addresses.clone(),
             lease: spec.lease,
             checksum: spec.checksum,
+            virtual_mac: spec.virtual_mac,
         },
         drain_timeout: spec.drain_timeout,
-        virtual_mac: spec.virtual_mac,
         transport,
         checks: spec.checks.iter().map(|it| it.get_ref().clone()).collect(),
     }

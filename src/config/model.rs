@@ -96,8 +96,6 @@ pub struct VirtualRouter {
     pub config: RouterConfig,
     /// How long an orderly stop waits for a successor.
     pub drain_timeout: Duration,
-    /// Whether the addresses live on a macvlan with the virtual router's MAC address.
-    pub virtual_mac: bool,
     /// How advertisements travel.
     pub transport: Transport,
     /// The names of the checks that decide on its health.

@@ -173,7 +173,6 @@ pub fn spec(router: &VirtualRouter) -> RouterSpec {
         interface: router.interface.clone(),
         config: router.config.clone(),
         transport: router.transport.clone(),
-        virtual_mac: router.virtual_mac,
     }
 }
 
@@ -194,7 +193,7 @@ fn changes(old: &RouterSpec, new: &RouterSpec) -> Vec<String> {
         change("lease", &lease(a.lease), &lease(b.lease)),
         change("checksum", &Shown(a.checksum), &Shown(b.checksum)),
         change("transport", &travels(&old.transport), &travels(&new.transport)),
-        change("virtual_mac", &old.virtual_mac, &new.virtual_mac),
+        change("virtual_mac", &a.virtual_mac, &b.virtual_mac),
     ]
     .into_iter()
     .flatten()

@@ -72,7 +72,7 @@ impl Vip {
             source: spoken.map(|it| it.source),
             spoken_checksum: spoken.and_then(|it| it.checksum),
             transport: spec.transport.clone(),
-            virtual_mac: spec.virtual_mac,
+            virtual_mac: spec.config.virtual_mac,
             is_owner: spec.config.priority.is_owner(),
         }
     }

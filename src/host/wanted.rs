@@ -22,7 +22,7 @@ pub struct Wanted {
 impl Wanted {
     /// Those of the virtual routers that have a MAC address of their own.
     pub fn of(specs: &[RouterSpec]) -> Vec<Self> {
-        let own = specs.iter().filter(|spec| spec.virtual_mac);
+        let own = specs.iter().filter(|spec| spec.config.virtual_mac);
         own.map(|spec| Self {
             router: spec.name.clone(),
             interface: spec.interface.clone(),

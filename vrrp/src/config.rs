@@ -29,6 +29,10 @@ pub struct RouterConfig {
     pub lease: Option<Lease>,
     /// The form of the IPv4 checksum that is sent.
     pub checksum: Checksum,
+    /// Whether its addresses live on a macvlan with the virtual router MAC address (RFC 9568, 7.3)
+    /// above the interface, and its advertisements come from that MAC address.
+    #[serde(default)]
+    pub virtual_mac: bool,
 }
 
 impl RouterConfig {

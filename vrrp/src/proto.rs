@@ -33,10 +33,6 @@ pub struct RouterSpec {
     /// How its advertisements travel.
     #[serde(default)]
     pub transport: Transport,
-    /// Whether its addresses live on a macvlan with the virtual router MAC address (RFC 9568, 7.3)
-    /// above the interface, and its advertisements come from that MAC address.
-    #[serde(default)]
-    pub virtual_mac: bool,
 }
 
 /// From the daemon to the VRRP process.

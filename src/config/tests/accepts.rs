@@ -51,7 +51,7 @@ fn defaults_are_the_documented_ones() {
     assert_eq!(router.config.lease.map(|lease| lease.as_secs()), Some(3));
     assert_eq!(router.drain_timeout, Duration::from_secs(5));
     assert_eq!(router.transport, Transport::Multicast);
-    assert!(!router.virtual_mac);
+    assert!(!router.config.virtual_mac);
     assert_eq!(parse_all(&file(&[])).unwrap().cluster.api_port, 6443);
 }
 
@@ -76,7 +76,7 @@ fn each_key_of_a_virtual_router_reaches_the_model() {
     assert_eq!(router.config.checksum, Checksum::PseudoHeader);
     assert_eq!(router.config.lease, None);
     assert_eq!(router.drain_timeout, Duration::from_secs(120));
-    assert!(router.virtual_mac);
+    assert!(router.config.virtual_mac);
 }
 
 #[test]

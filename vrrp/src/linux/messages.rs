@@ -129,8 +129,6 @@ pub(super) struct Slot {
     pub(super) router: Router,
     pub(super) port: PortId,
     pub(super) transport: Transport,
-    /// Whether multicast advertisements come from the virtual router MAC address (RFC 9568, 7.3).
-    pub(super) virtual_mac: bool,
     pub(super) counters: Arc<SlotCounters>,
     /// What was last told to the keeper; `None` if it could not be told.
     pub(super) view: Option<View>,
@@ -148,14 +146,12 @@ impl Slot {
         router: Router,
         port: PortId,
         transport: Transport,
-        virtual_mac: bool,
         counters: Arc<SlotCounters>,
     ) -> Self {
         Self {
             router,
             port,
             transport,
-            virtual_mac,
             counters,
             view: None,
             peer_checksum: None,

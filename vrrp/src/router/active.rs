@@ -15,6 +15,11 @@ const INSTALL_RETRY: Duration = Duration::from_millis(10);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest of these pauses.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// The longest that the first advertisement waits for the addresses.
+const LONGEST_HUSH: Duration = Duration::from_millis(5);
+/// It waits no longer than this part of an interval, so that a Backup whose priority is lower by 4
+/// does not take over meanwhile.
+const HUSH_PART: u32 = 64;
 /// How long the address stays after leaving Active, unless the successor is heard first.
 const LINGER: Duration = Duration::from_millis(10);
 /// The same when drained: the longest that it ever stays.
@@ -54,6 +59,10 @@ impl Router {
         active.refresh_at = lease.map(|lease| request.asked + lease.refresh_interval());
         active.give_up_at = lease.map(|lease| request.asked + lease.refresh_interval() * 2);
         self.failures = 0;
+        // After a late wake-up another may have taken over: it is heard first.
+        if active.first_advert_by.is_some() && !active.suspect {
+            self.send_advert(self.effective_priority());
+        }
         let report = match request.purpose {
             Purpose::Takeover | Purpose::Change => Report::Installed,
             Purpose::Repair => Report::Repaired,
@@ -141,8 +150,17 @@ impl Router {
 
     /// Backup or Initialize to Active: advertise, then install, then (once that is acknowledged)
     /// announce (6.4.1, 6.4.2).
+    ///
+    /// With a virtual MAC address the first advertisement does what an announcement does without:
+    /// switches send the address's packets here from then on. From an Active that lives and still
+    /// answers, the addresses are therefore installed first, and then advertised.
     pub(super) fn become_active(&mut self, now: Instant, cause: Cause) {
-        self.send_advert(self.effective_priority());
+        let from_living = matches!(cause, Cause::ActiveDegraded { .. } | Cause::Preempts { .. });
+        let hush = (self.config.interval.duration() / HUSH_PART).min(LONGEST_HUSH);
+        let first_advert_by = (self.config.virtual_mac && from_living).then(|| now + hush);
+        if first_advert_by.is_none() {
+            self.send_advert(self.effective_priority());
+        }
         self.transition(
             Phase::Active(Active {
                 next_advert: now + self.config.interval.duration(),
@@ -150,6 +168,7 @@ impl Router {
                 installed: false,
                 refresh_at: None,
                 give_up_at: None,
+                first_advert_by,
                 rival_gone_at: None,
                 defence: None,
                 answered_at: None,
@@ -285,6 +304,7 @@ impl Router {
         let purpose = if active.lost { Purpose::Repair } else { Purpose::Refresh };
         let in_place = active.in_place();
         let answer = active.answer_at.take_if(|at| *at <= now).is_some();
+        let first = due(active.first_advert_by);
         let scheduled = active.next_advert <= now;
         if answer {
             active.answered_at = Some(now);
@@ -304,7 +324,7 @@ impl Router {
         if let Some(defence) = active.defence.as_mut().filter(|_| again) {
             *defence = Defence { announced_at: now, again_at: None };
         }
-        if answer || scheduled {
+        if answer || scheduled || first {
             self.send_advert(self.effective_priority());
         }
         if refresh {

@@ -351,6 +351,9 @@ impl Router {
     }
 
     fn send_advert(&mut self, priority: Option<Priority>) {
+        if let Phase::Active(active) = &mut self.phase {
+            active.first_advert_by = None;
+        }
         if let Some(source) = self.source {
             self.actions.push(Action::SendAdvert { priority, source });
         }

@@ -35,6 +35,7 @@ impl Phase {
                     active.refresh_at,
                     active.give_up_at,
                     active.answer_at,
+                    active.first_advert_by,
                     active.defence.and_then(|defence| defence.again_at),
                     active.rival_gone_at,
                 ],
@@ -121,6 +122,8 @@ pub(super) struct Active {
     pub(super) refresh_at: Option<Instant>,
     /// When to give up for want of a confirmation: never Active without the address.
     pub(super) give_up_at: Option<Instant>,
+    /// When the first advertisement leaves at the latest, where it waits for the addresses.
+    pub(super) first_advert_by: Option<Instant>,
     /// When another router that advertises too counts as gone.
     pub(super) rival_gone_at: Option<Instant>,
     /// How the addresses were last announced against another host's announcement.

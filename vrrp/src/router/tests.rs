@@ -65,6 +65,7 @@ fn config() -> RouterConfig {
         addresses: Addresses::new(vec![[10, 0, 0, 10].into()]).unwrap(),
         lease: None,
         checksum: Checksum::Auto,
+        virtual_mac: false,
     }
 }
 

@@ -16,6 +16,8 @@ const CAPACITY: usize = 16;
 const INSTALL_TIME: Duration = Duration::from_millis(100);
 /// The least time between two answers to routers that lose.
 const ANSWER_PAUSE: Duration = Duration::from_millis(1);
+/// With a virtual MAC address the first advert waits so long at most for the addresses.
+const LONGEST_HUSH: Duration = Duration::from_millis(5);
 /// The address stays so long at most after leaving Active.
 const LINGER: Duration = Duration::from_millis(50);
 
@@ -41,6 +43,8 @@ pub struct Model {
     /// Whether an owner of the addresses was ever heard.
     heard_owner: bool,
     last_advert: Option<Instant>,
+    /// When an Active has sent its first advert at the latest.
+    speaks_by: Instant,
     /// The longest interval since the last advert.
     interval: Duration,
 }
@@ -61,6 +65,7 @@ impl Model {
             learned: None,
             heard_owner: false,
             last_advert: None,
+            speaks_by: Instant::default(),
         }
     }
 
@@ -276,6 +281,9 @@ impl Model {
             self.withdraw_by = None;
             self.acknowledged = None;
             self.last_advert = None;
+            let hush = (self.local_interval() / 64).min(LONGEST_HUSH);
+            let hush = if self.router.config().virtual_mac { hush } else { Duration::ZERO };
+            self.speaks_by = self.now + hush;
         }
         if before != State::Backup && after == State::Backup {
             self.learned = Some(self.local_interval());
@@ -347,8 +355,11 @@ impl Model {
             }
             State::Active => {
                 assert!(next.unwrap() <= now + self.local_interval());
-                let last = self.last_advert.unwrap();
-                assert!(now.saturating_since(last) <= self.interval, "a gap between adverts");
+                if let Some(last) = self.last_advert {
+                    assert!(now.saturating_since(last) <= self.interval, "a gap between adverts");
+                } else {
+                    assert!(now < self.speaks_by, "the first advert is late");
+                }
                 if let Some(since) = self.unconfirmed_since {
                     let waited = now.saturating_since(since);
                     assert!(waited <= self.patience, "Active without the addresses");

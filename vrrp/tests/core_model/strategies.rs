@@ -16,18 +16,20 @@ pub fn any_config() -> impl Strategy<Value = RouterConfig> {
     let on_degraded = prop_oneof![3 => Just(OnDegraded::Advertise), 1 => Just(OnDegraded::Release)];
     let interval = prop_oneof![Just(1_u16), Just(10), Just(100), 1..=400_u16];
     let lease = prop_oneof![Just(None), (1..=5_u32).prop_map(Some)];
-    (priority, 1..=127_u8, on_degraded, preempt, interval, lease, 1..=3_u8).prop_map(
-        |(priority, degraded, on_degraded, preempt, interval, lease, addresses)| RouterConfig {
+    let rest = (1..=3_u8, any::<bool>());
+    (priority, 1..=127_u8, on_degraded, preempt, interval, lease, rest).prop_map(
+        |(priority, degraded, on_degraded, preempt, interval, lease, rest)| RouterConfig {
             vrid: Vrid::new(51).unwrap(),
             priority: Priority::new(priority).unwrap(),
             degraded_priority: Priority::new(degraded).unwrap(),
             on_degraded,
             preempt,
             interval: Centis::new(interval).unwrap(),
-            addresses: Addresses::new((0..addresses).map(|i| [10, 0, 0, 100 + i].into()).collect())
+            addresses: Addresses::new((0..rest.0).map(|i| [10, 0, 0, 100 + i].into()).collect())
                 .unwrap(),
             lease: lease.map(|seconds| Lease::from_secs(seconds).unwrap()),
             checksum: Checksum::Auto,
+            virtual_mac: rest.1,
         },
     )
 }

@@ -150,13 +150,13 @@ fn router(name: &str, vrid: u8, priority: u8, address: IpAddr) -> RouterSpec {
         addresses: Addresses::new(vec![address]).unwrap(),
         lease: Some(Lease::from_secs(3).unwrap()),
         checksum: Checksum::Auto,
+        virtual_mac: false,
     };
     RouterSpec {
         name: name.to_owned(),
         interface: HERE.to_owned(),
         config,
         transport: Transport::Multicast,
-        virtual_mac: false,
     }
 }
 

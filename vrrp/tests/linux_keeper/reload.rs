@@ -74,7 +74,8 @@ fn a_virtual_mac_moves_the_addresses_to_the_macvlan_and_back() {
     make_macvlan();
     let mut process = Process::start();
     let plain = router("a", 7, 255, vip(11));
-    let with_virtual_mac = RouterSpec { virtual_mac: true, ..plain.clone() };
+    let mut with_virtual_mac = plain.clone();
+    with_virtual_mac.config.virtual_mac = true;
     process.commit(std::slice::from_ref(&plain));
     process.wait_for_installation();
     process.commit(&[with_virtual_mac]);

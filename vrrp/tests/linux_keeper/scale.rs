@@ -113,7 +113,9 @@ fn wait_for_installations(process: &Process, all: usize, start: Instant) {
 
 fn virtual_mac(vrid: u8) -> RouterSpec {
     let address = Ipv4Addr::new(10, 0, 1, vrid).into();
-    RouterSpec { virtual_mac: true, ..router(&format!("v{vrid}"), vrid, 255, address) }
+    let mut spec = router(&format!("v{vrid}"), vrid, 255, address);
+    spec.config.virtual_mac = true;
+    spec
 }
 
 fn spec(interface: u8, vrid: u8) -> RouterSpec {

@@ -12,7 +12,9 @@ const MAC: [u8; 6] = [0x00, 0x00, 0x5e, 0x00, 0x01, 0x07];
 const MACVLAN: &str = "vrrp7";
 
 fn with_virtual_mac(priority: u8) -> RouterSpec {
-    RouterSpec { virtual_mac: true, ..router("a", 7, priority, vip(11)) }
+    let mut spec = router("a", 7, priority, vip(11));
+    spec.config.virtual_mac = true;
+    spec
 }
 
 fn is_up() -> bool {
@@ -175,7 +177,7 @@ fn ipv6_addresses_with_a_virtual_mac_are_reached_link_local_or_not() {
     ip("link set vrrp7 address 00:00:5e:00:02:07");
     let vips: [IpAddr; 2] = ["fe80::51:1".parse().unwrap(), "fd00::51:1".parse().unwrap()];
     let mut process = Process::start();
-    let mut spec = RouterSpec { virtual_mac: true, ..router("a", 7, 255, vips[0]) };
+    let mut spec = with_virtual_mac(255);
     spec.config.addresses = Addresses::new(vips.to_vec()).unwrap();
     process.commit(&[spec]);
     process.wait_for_installation();

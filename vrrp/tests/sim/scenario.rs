@@ -66,6 +66,7 @@ pub fn config(id: usize, family: Family, interval: Centis) -> RouterConfig {
         addresses: Addresses::new(vec![address]).unwrap(),
         lease: None,
         checksum: Checksum::Auto,
+        virtual_mac: false,
     }
 }
 
@@ -88,6 +89,7 @@ impl Group {
         let leases = [None, Lease::from_secs(1).ok(), Lease::from_secs(3).ok()];
         let lease = rng.pick(if interval < 10 { &leases[..2] } else { &leases });
         let mut shortest = interval;
+        let virtual_mac = rng.chance(250);
         let profiles = (0..nodes).map(|id| {
             let own = if mixed_intervals { interval * rng.between(1, 3) } else { interval };
             let own = own.min(4095);
@@ -108,6 +110,7 @@ impl Group {
                 config.on_degraded = OnDegraded::Advertise;
                 config.lease = None;
             }
+            config.virtual_mac = virtual_mac && keepalived.is_none();
             Profile { config, keepalived, clock }
         });
         let profiles = profiles.collect();

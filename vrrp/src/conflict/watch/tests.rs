@@ -25,6 +25,7 @@ fn config(checksum: Checksum) -> RouterConfig {
         addresses: Addresses::new(vec![ip(10), ip(11)]).unwrap(),
         lease: None,
         checksum,
+        virtual_mac: false,
     }
 }
 

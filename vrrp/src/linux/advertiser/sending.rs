@@ -43,7 +43,7 @@ impl Advertiser {
             Transport::Multicast => {
                 make_room(slot.port, port, &self.slots, &mut self.outlet);
                 let to = group(config.family());
-                if slot.virtual_mac {
+                if config.virtual_mac {
                     port.outbox.push_frame(id, &advert, source, to);
                 } else {
                     port.outbox.push_packet(id, &advert, source, to);

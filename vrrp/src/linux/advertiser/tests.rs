@@ -64,7 +64,7 @@ impl Bench {
         let mut router = Router::new(config);
         router.set_source(now, Some(HERE_IP.into()));
         let counters = Arc::new(SlotCounters::default());
-        let slot = Slot::new(router, PORT, transport, false, counters);
+        let slot = Slot::new(router, PORT, transport, counters);
         self.order(now, Order::AddSlot(id, Box::new(slot)));
     }
 
@@ -116,6 +116,7 @@ fn config(id: SlotId, priority: u8, interval: u16) -> RouterConfig {
         addresses: Addresses::new(vec![Ipv4Addr::new(10, 0, 0, last).into()]).unwrap(),
         lease: None,
         checksum: Checksum::Rfc9568,
+        virtual_mac: false,
     }
 }
 

@@ -119,7 +119,6 @@ impl Keeper {
             router,
             member.port,
             member.spec.transport.clone(),
-            member.spec.virtual_mac,
             Arc::clone(&member.counters),
         );
         self.orders.send(Order::AddSlot(id, Box::new(slot)));
@@ -174,5 +173,5 @@ impl Keeper {
 /// are and how its advertisements travel is settled at its start.
 fn restarts(old: &RouterSpec, new: &RouterSpec) -> bool {
     let unicast = |spec: &RouterSpec| matches!(spec.transport, Transport::Unicast { .. });
-    old.virtual_mac != new.virtual_mac || unicast(old) != unicast(new)
+    old.config.virtual_mac != new.config.virtual_mac || unicast(old) != unicast(new)
 }

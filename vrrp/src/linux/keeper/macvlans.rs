@@ -15,7 +15,7 @@ impl Keeper {
     /// Where a virtual router's addresses belong; `None` while that does not exist.
     pub(super) fn home(&self, member: &Member) -> Option<u32> {
         let interface = self.ports.ifindex(member.port)?;
-        if member.spec.virtual_mac { member.macvlan } else { Some(interface) }
+        if member.spec.config.virtual_mac { member.macvlan } else { Some(interface) }
     }
 
     /// The virtual router whose macvlan a link is, if it is one.

@@ -115,12 +115,12 @@ impl Member {
     /// The virtual router MAC address, where it is to be used (RFC 9568, 7.3).
     pub(super) fn virtual_mac(&self) -> Option<[u8; 6]> {
         let config = &self.spec.config;
-        self.spec.virtual_mac.then(|| virtual_mac(config.family(), config.vrid))
+        config.virtual_mac.then(|| virtual_mac(config.family(), config.vrid))
     }
 
     /// Whether its advertisements leave as whole frames, from its virtual MAC address.
     pub(super) fn sends_frames(&self) -> bool {
-        self.spec.virtual_mac && self.spec.transport == Transport::Multicast
+        self.spec.config.virtual_mac && self.spec.transport == Transport::Multicast
     }
 
     /// Whether its peers know it by an address other than the link-local one that IPv6
@@ -310,13 +310,13 @@ pub(super) mod tests {
             addresses: Addresses::new(vec!["10.0.0.10".parse().unwrap()]).unwrap(),
             lease: None,
             checksum: Checksum::Auto,
+            virtual_mac: false,
         };
         RouterSpec {
             name: name.to_owned(),
             interface: interface.to_owned(),
             config,
             transport: Transport::Multicast,
-            virtual_mac: false,
         }
     }
 

@@ -70,3 +70,64 @@ fn a_router_that_is_active_again_before_the_end_keeps_the_address_h4() {
     let log = rig.run(ms(60));
     assert!(log.iter().all(|&(_, effect)| effect == Advert(1)), "{log:?}");
 }
+
+fn with_virtual_mac() -> RouterConfig {
+    RouterConfig { virtual_mac: true, ..config() }
+}
+
+/// A Backup that has just taken over from a degraded Active.
+fn taking_over(config: RouterConfig) -> Rig {
+    let mut rig = Rig::started(config);
+    rig.hear(HIGH, 100);
+    assert!(rig.fire().ends_with(&[Install]));
+    assert!(matches!(rig.cause(), Cause::ActiveDegraded { .. }));
+    rig
+}
+
+#[test]
+fn with_a_virtual_mac_the_address_is_there_before_a_living_actives_successor_speaks_h4() {
+    let mut rig = Rig::started(with_virtual_mac());
+    rig.hear(HIGH, 100);
+    assert_eq!(rig.fire(), [Install], "switches follow the first advert");
+    rig.wait(ms(1));
+    assert_eq!(rig.installed(), [Advert(192), Announce]);
+    assert_eq!(rig.due_in(), ms(999), "Adver_Timer runs from the takeover");
+}
+
+#[test]
+fn with_a_virtual_mac_the_first_advert_waits_5_ms_at_most_h4() {
+    let mut rig = taking_over(with_virtual_mac());
+    assert_eq!(rig.run(ms(20)), [(ms(5), Advert(192))]);
+    assert_eq!(rig.installed(), [Announce]);
+}
+
+#[test]
+fn at_short_intervals_it_waits_a_64th_of_one_at_most_h4() {
+    let mut rig = taking_over(RouterConfig { interval: centis(10), ..with_virtual_mac() });
+    let part = centis(10).duration() / 64;
+    assert_eq!(rig.run(ms(5)), [(part, Advert(192))]);
+}
+
+#[test]
+fn with_a_virtual_mac_nothing_waits_where_no_active_answers() {
+    let mut rig = Rig::started(with_virtual_mac());
+    assert_eq!(rig.fire(), [Advert(192), Install], "silence");
+    let mut rig = Rig::started(with_virtual_mac());
+    rig.hear(HIGH, 200);
+    rig.hear(HIGH, 0);
+    assert_eq!(rig.fire(), [Advert(192), Install], "it gave up");
+}
+
+#[test]
+fn a_loser_is_answered_though_the_address_is_not_there_yet() {
+    let mut rig = taking_over(with_virtual_mac());
+    assert_eq!(rig.hear(HIGH, 100), [Advert(192)]);
+    assert_eq!(rig.installed(), [Announce], "it has spoken already");
+}
+
+#[test]
+fn after_a_stall_it_withdraws_before_its_first_word() {
+    let mut rig = taking_over(with_virtual_mac());
+    assert_eq!(rig.stall(ms(2000), false), [Withdraw, Probe]);
+    assert_eq!(rig.state(), State::Backup);
+}

@@ -15,7 +15,7 @@ use vrrp::time::{Centis, Duration};
 use super::clock::{Clock, NEVER, Time};
 use super::faults::{FENCE, Fault};
 use super::node::Process;
-use super::reference::skew_time;
+use super::reference::{longest_hush, skew_time};
 use super::rules::{Check, ROUNDING, ensure};
 use super::world::World;
 
@@ -207,11 +207,19 @@ impl Group<'_> {
         self.resolve(&[], &[])
     }
 
+    /// How long the first advertisement may wait for the addresses.
+    fn hush(&self, node: usize) -> Time {
+        let profile = &self.world.nodes[node].profile;
+        let longest = profile.clock.real(longest_hush(profile.config.interval));
+        if profile.config.virtual_mac { longest + self.world.timing.turn.1 } else { 0 }
+    }
+
     /// Who takes over, given whose timers fire and who `else` may move; all those that meet are
     /// decided between by priority and address, which [`World::settle`] sees to.
     fn resolve(&self, windows: &[Window], may: &[usize]) -> Forecast {
         let first_by = windows.iter().map(|window| window.until).min().unwrap_or(NEVER);
-        let heard_by = first_by.saturating_add(self.world.timing.delay.1);
+        let hush = windows.iter().map(|window| self.hush(window.node)).max().unwrap_or(0);
+        let heard_by = first_by.saturating_add(hush + self.world.timing.delay.1);
         let fires = windows.iter().filter(|window| window.from <= heard_by);
         let mut movers: Vec<usize> = fires.map(|window| window.node).collect();
         movers.extend(may);

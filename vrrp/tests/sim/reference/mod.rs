@@ -9,10 +9,10 @@ mod timers;
 
 use core::net::IpAddr;
 
-pub use timers::skew_time;
+pub use timers::{longest_hush, skew_time};
 use vrrp::Priority;
 use vrrp::config::{OnDegraded, Preempt, RouterConfig};
-use vrrp::router::{Action, Eligibility, Heard, Report, State, Ticket};
+use vrrp::router::{Action, Cause, Eligibility, Heard, Report, State, Ticket};
 use vrrp::time::{Centis, Duration, Instant};
 
 use super::machine::Call;
@@ -41,6 +41,8 @@ pub struct Reference {
     /// When those that spoke within a moment of an answer have theirs.
     answer: Option<Instant>,
     suspect: bool,
+    /// When the first advertisement leaves at the latest, where it waits for the addresses.
+    hushed: Option<Instant>,
     /// Whether the addresses were asked for and not withdrawn since.
     holding: bool,
     /// The newest request, and whether it was made after the last loss.
@@ -77,6 +79,7 @@ impl Reference {
             answered: None,
             answer: None,
             suspect: false,
+            hushed: None,
             holding: false,
             newest: None,
             asked_since_loss: false,
@@ -229,15 +232,26 @@ impl Reference {
         ensure!(given_up == usize::from(leaves), "gives up {given_up} times");
         let stays = before == State::Active && step.after == State::Active;
         let must = match *step.call {
-            Call::Timeout if stays => self.next <= step.now || self.answer_is_due(step.now),
+            Call::Timeout if stays => {
+                let first = self.hushed.is_some_and(|by| by <= step.now);
+                self.next <= step.now || self.answer_is_due(step.now) || first
+            }
             Call::Advert(arrived, heard) if stays => {
                 heard.priority.is_none() || self.answered_lately(arrived).is_none()
             }
             // After a late wake-up not before it is known whether another took over.
             Call::Eligibility(_) if stays => own != own_before && !self.suspect,
-            _ => !stays && step.after == State::Active,
+            Call::Installed(_) if stays => self.hushed.is_some() && self.in_place && !self.suspect,
+            _ if stays || step.after != State::Active => false,
+            _ => {
+                self.hushed = self.hush(step);
+                self.hushed.is_none()
+            }
         };
         ensure!(sent == usize::from(must), "sends {sent} advertisements");
+        if sent > 0 || step.after != State::Active {
+            self.hushed = None;
+        }
         match *step.call {
             Call::Advert(arrived, _) if stays && must => {
                 (self.answered, self.answer) = (Some(arrived), None);
@@ -246,10 +260,23 @@ impl Reference {
             Call::Timeout if self.answer_is_due(step.now) => {
                 (self.answered, self.answer) = (Some(step.now), None);
             }
-            Call::Timeout if must => self.answer = None,
+            Call::Timeout if self.next <= step.now => self.answer = None,
             _ => {}
         }
         Ok(())
+    }
+
+    /// With a virtual MAC address, and from an Active that lives: the addresses before the first
+    /// advertisement, which switches follow.
+    fn hush(&self, step: &Step) -> Option<Instant> {
+        let from_living = step.actions.iter().any(|action| match action {
+            Action::Report(Report::Transition { cause, .. }) => {
+                matches!(cause, Cause::ActiveDegraded { .. } | Cause::Preempts { .. })
+            }
+            _ => false,
+        });
+        let longest = longest_hush(self.config.interval);
+        (self.config.virtual_mac && from_living).then(|| step.now + longest)
     }
 
     fn answer_is_due(&self, now: Instant) -> bool {
@@ -307,7 +334,7 @@ impl Reference {
                 ensure!(timeout == Some(due), "wakes at {timeout:?}, Active_Down_Timer: {due:?}");
             }
             State::Active => {
-                let next = self.next;
+                let next = self.hushed.map_or(self.next, |by| by.min(self.next));
                 ensure!(
                     timeout <= Some(next) && timeout.is_some(),
                     "wakes at {timeout:?}, Adver_Timer: {next:?}"

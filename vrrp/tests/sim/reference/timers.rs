@@ -117,3 +117,9 @@ impl Reference {
 pub fn skew_time(interval: Centis, priority: Priority) -> Duration {
     interval.duration() * (256 - u32::from(priority.get())) / 256
 }
+
+/// How long the first advertisement waits for the addresses at most: less than the Skew_Time of a
+/// priority lower by 4.
+pub fn longest_hush(interval: Centis) -> Duration {
+    (interval.duration() / 64).min(Duration::from_millis(5))
+}
