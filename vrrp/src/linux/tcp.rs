@@ -3,8 +3,11 @@
 //!
 //! By netlink's sock_diag. Deleted first, an address lets no reset out: end them, delete it, and end
 //! what came about meanwhile.
+//!
+//! And tells who serves a connection that this host has with itself: [`serving`].
 
 mod request;
+mod serving;
 
 use core::net::IpAddr;
 use core::time::Duration;
@@ -14,6 +17,7 @@ use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_SOCK_DIAG};
 use rustix::net::sockopt::{self, Timeout};
 
 use self::request::{Connection, Reply};
+pub use self::serving::{Serving, serving};
 use super::clock;
 use crate::Family;
 use crate::time::Instant;
@@ -77,13 +81,16 @@ impl Tcp {
     /// # Errors
     /// [`TcpError::Unsupported`] and [`TcpError::Denied`] if no connection could ever be ended.
     pub fn open() -> Result<Self, TcpError> {
-        let socket = Socket::new(NETLINK_SOCK_DIAG)?;
-        sockopt::set_socket_timeout(&socket, Timeout::Recv, Some(TIMEOUT))
-            .map_err(io::Error::from)?;
-        let inbound = vec![0; DATAGRAM].into_boxed_slice();
-        let mut tcp = Self { socket, sequence: 0, inbound };
+        let mut tcp = Self::unprobed()?;
         tcp.probe()?;
         Ok(tcp)
+    }
+
+    fn unprobed() -> io::Result<Self> {
+        let socket = Socket::new(NETLINK_SOCK_DIAG)?;
+        sockopt::set_socket_timeout(&socket, Timeout::Recv, Some(TIMEOUT))?;
+        let inbound = vec![0; DATAGRAM].into_boxed_slice();
+        Ok(Self { socket, sequence: 0, inbound })
     }
 
     /// Ends all connections whose local address is one of these, whoever made them; those that only

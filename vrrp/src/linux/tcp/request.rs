@@ -9,7 +9,7 @@ use crate::Family;
 use crate::linux::interface::Message;
 
 /// SOCK_DIAG_BY_FAMILY and SOCK_DESTROY.
-const LIST: u16 = 20;
+pub(super) const LIST: u16 = 20;
 const DESTROY: u16 = 21;
 /// INET_DIAG_REQ_BYTECODE
 const FILTER: u16 = 1;
@@ -18,12 +18,13 @@ const JUMP: u8 = 1;
 const LOCAL_IS: u8 = 7;
 
 const HEADER: usize = 16;
-const ID: usize = 48;
-/// Where an answer has the identity of the connection.
-const ID_AT: usize = 4;
+/// `inet_diag_sockid`: what a socket is known by.
+pub(super) const ID: usize = 48;
+/// Where an answer has the identity of the socket.
+pub(super) const ID_AT: usize = 4;
 /// In an identity: the local address, and the interface that the socket is bound to.
-const SOURCE_AT: usize = 4;
-const INTERFACE_AT: usize = 36;
+pub(super) const SOURCE_AT: usize = 4;
+pub(super) const INTERFACE_AT: usize = 36;
 
 /// The states of a connection: not TIME_WAIT (6), CLOSE (7) and LISTEN (10).
 const STATES: u32 =
@@ -81,7 +82,7 @@ pub(super) fn list(
 ) -> Vec<u8> {
     let filter = filter(&addresses.collect::<Vec<_>>());
     let length = u16::try_from(filter.len() + 4).unwrap_or(u16::MAX);
-    let mut payload = about(number(family), &[0; ID]);
+    let mut payload = about(number(family), STATES, &[0; ID]);
     payload.extend(length.to_ne_bytes());
     payload.extend(FILTER.to_ne_bytes());
     payload.extend(filter);
@@ -90,24 +91,16 @@ pub(super) fn list(
 
 /// Asks to end a connection; answered only if that fails.
 pub(super) fn end(sequence: u32, connection: &Connection) -> Vec<u8> {
-    message(DESTROY, NLM_F_REQUEST, sequence, &about(connection.family, &connection.id))
+    let about = about(connection.family, STATES, &connection.id);
+    message(DESTROY, NLM_F_REQUEST, sequence, &about)
 }
 
 /// The answers in a datagram.
 pub(super) fn replies(datagram: &[u8]) -> impl Iterator<Item = Reply> {
-    let mut rest = datagram;
-    let messages = std::iter::from_fn(move || {
-        let message = Message::first(rest)?;
-        rest = rest.get(message.length..).unwrap_or_default();
-        Some(message)
-    });
-    messages.filter_map(|message| {
+    messages(datagram).filter_map(|message| {
         let Message { kind, sequence, payload, .. } = message;
         match kind {
-            NLMSG_DONE | NLMSG_ERROR => {
-                let code = payload.first_chunk().map_or(0, |&bytes| i32::from_ne_bytes(bytes));
-                Some(Reply::End(sequence, code.saturating_neg()))
-            }
+            NLMSG_DONE | NLMSG_ERROR => Some(Reply::End(sequence, errno(payload))),
             LIST => {
                 let id = *payload.get(ID_AT..)?.first_chunk()?;
                 let connection = Connection { family: *payload.first()?, id };
@@ -116,6 +109,21 @@ pub(super) fn replies(datagram: &[u8]) -> impl Iterator<Item = Reply> {
             _ => None,
         }
     })
+}
+
+/// The messages in a datagram.
+pub(super) fn messages(datagram: &[u8]) -> impl Iterator<Item = Message<'_>> {
+    let mut rest = datagram;
+    std::iter::from_fn(move || {
+        let message = Message::first(rest)?;
+        rest = rest.get(message.length..).unwrap_or_default();
+        Some(message)
+    })
+}
+
+/// The positive error number in NLMSG_DONE or NLMSG_ERROR, 0 for none.
+pub(super) fn errno(payload: &[u8]) -> i32 {
+    payload.first_chunk().map_or(0, |&bytes| i32::from_ne_bytes(bytes)).saturating_neg()
 }
 
 /// The program by which the kernel chooses: the local address is one of these. Each condition that
@@ -159,16 +167,16 @@ fn condition(address: &IpAddr) -> Vec<u8> {
     bytes
 }
 
-/// `inet_diag_req_v2`
-fn about(family: u8, id: &[u8; ID]) -> Vec<u8> {
+/// `inet_diag_req_v2`: about the sockets in these states, or about that of the identity.
+pub(super) fn about(family: u8, states: u32, id: &[u8; ID]) -> Vec<u8> {
     let protocol = u8::try_from(libc::IPPROTO_TCP).unwrap_or_default();
     let mut bytes = vec![family, protocol, 0, 0];
-    bytes.extend(STATES.to_ne_bytes());
+    bytes.extend(states.to_ne_bytes());
     bytes.extend(id);
     bytes
 }
 
-fn message(kind: u16, flags: u16, sequence: u32, payload: &[u8]) -> Vec<u8> {
+pub(super) fn message(kind: u16, flags: u16, sequence: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(HEADER + payload.len()).unwrap_or(u32::MAX);
     let mut bytes = Vec::with_capacity(HEADER + payload.len());
     bytes.extend(length.to_ne_bytes());
@@ -180,7 +188,7 @@ fn message(kind: u16, flags: u16, sequence: u32, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn number(family: Family) -> u8 {
+pub(super) fn number(family: Family) -> u8 {
     let number = match family {
         Family::Ipv4 => libc::AF_INET,
         Family::Ipv6 => libc::AF_INET6,
