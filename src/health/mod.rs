@@ -3,7 +3,8 @@
 //! All of them run on one thread of their own, so that nothing they wait for keeps the daemon, and
 //! above all its guard, from running. Each is a task that waits until a probe is due ([`pacing`]), looks
 //! ([`probe`]) and judges what it saw ([`policy`]). Between probes it listens: a connection that it holds
-//! open, a pidfd or the kernel's news of links tell of a death at once, and start a probe.
+//! open and the process at its other end, a pidfd or the kernel's news of links tell of a death at once,
+//! and start a probe.
 //!
 //! That thread is a real-time one, below the advertising thread: on a busy node an ordinary one may learn
 //! of a death 20 ms late. What it starts is not.

@@ -50,7 +50,12 @@ impl Identity {
 
 /// Whether the process has ended or is just ending: it will run no more.
 pub(super) fn is_ending(pid: u32) -> bool {
-    match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
+    ends(Path::new(&format!("/proc/{pid}/stat")))
+}
+
+/// The same of the process or the thread that has this file `stat`.
+pub fn ends(stat: &Path) -> bool {
+    match std::fs::read_to_string(stat) {
         Ok(stat) => says_ending(&stat),
         Err(error) => says_gone(&error),
     }
@@ -58,7 +63,7 @@ pub(super) fn is_ending(pid: u32) -> bool {
 
 /// Whether this is what `/proc` answers about a process that is gone. Any other error, such as
 /// the want of a descriptor, says nothing about the process.
-fn says_gone(error: &io::Error) -> bool {
+pub fn says_gone(error: &io::Error) -> bool {
     let gone = [Errno::NOENT, Errno::SRCH].map(Errno::raw_os_error);
     error.raw_os_error().is_some_and(|error| gone.contains(&error))
 }

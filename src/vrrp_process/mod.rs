@@ -8,7 +8,7 @@ mod process;
 mod watch;
 
 pub use greeting::{Greeting, Welcome, greet};
-pub use identity::Identity;
+pub use identity::{Identity, ends, says_gone};
 pub use link::{ConnectError, Link, LinkError};
 pub use process::{End, VrrpProcess};
 pub use watch::watch;

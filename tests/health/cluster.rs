@@ -123,9 +123,17 @@ fn steady(text: &str) -> String {
             before = word;
             word.replacen(core, steady, 1)
         });
-        uncounted(words.collect::<Vec<_>>().join(" ")) + "\n"
+        uncounted(refused(words.collect::<Vec<_>>().join(" "))) + "\n"
     };
     text.lines().map(line).collect()
+}
+
+/// Who is killed is found dead or gone, whichever is known first.
+fn refused(line: String) -> String {
+    const DEAD: [&str; 2] = ["the server's process PID (", ") has died"];
+    let [Some(start), Some(end)] = DEAD.map(|words| line.find(words)) else { return line };
+    let gone = "connection refused by 127.0.0.1:6443";
+    format!("{}{gone}{}", &line[..start], &line[end + DEAD[1].len()..])
 }
 
 /// Failures go on: `, 7 times in a row` is said of the first as of the last.

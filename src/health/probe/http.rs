@@ -19,6 +19,7 @@ use tokio_rustls::rustls;
 use super::Progress;
 use super::connect::{Connector, is_hang_up};
 use super::held::{Held, Task};
+use super::owner::Ends;
 use super::tls::{self, TlsFiles};
 use crate::config::{Tls, Url};
 use crate::health::sample::{Outcome, Sample};
@@ -32,11 +33,23 @@ const MAX_HEAD: usize = 32 * 1024;
 const MAX_TOLD: usize = 200;
 
 pub struct Web {
+    client: Client,
+    held: Held<Sender>,
+}
+
+/// Who asks, each time on a new connection.
+struct Client {
     connector: Connector,
     tls: Option<TlsFiles>,
     authority: String,
     path: String,
-    held: Held<Sender>,
+}
+
+/// A connection on which there was a good answer, and which the server wants to keep.
+struct Connection {
+    ends: Option<Ends>,
+    task: Task,
+    sender: Sender,
 }
 
 type Sender = SendRequest<Empty<Bytes>>;
@@ -47,17 +60,22 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 impl Web {
     pub fn new(url: &Url, tls: Option<&Tls>) -> Self {
-        Self {
+        let client = Client {
             connector: Connector::new(&url.endpoint),
             tls: tls.map(TlsFiles::new),
             authority: url.endpoint.to_string(),
             path: url.path.clone(),
-            held: Held::default(),
-        }
+        };
+        Self { client, held: Held::default() }
     }
 
     pub async fn alarm(&mut self) {
         self.held.end().await;
+    }
+
+    #[cfg(test)]
+    pub fn watched(&self) -> Option<i32> {
+        self.held.watched()
     }
 
     pub async fn attempt(
@@ -65,7 +83,26 @@ impl Web {
         progress: &mut Progress,
         limit: Duration,
     ) -> Result<Sample, Sample> {
+        let (sample, connection) = tokio::select! {
+            biased;
+            words = self.held.death() => return Err(Sample::refused(words)),
+            answer = self.client.ask(progress, limit) => answer?,
+        };
+        if let Some(Connection { ends, task, sender }) = connection {
+            self.held.hold(ends, task, sender);
+        }
+        Ok(sample)
+    }
+}
+
+impl Client {
+    async fn ask(
+        &mut self,
+        progress: &mut Progress,
+        limit: Duration,
+    ) -> Result<(Sample, Option<Connection>), Sample> {
         let connected = self.connector.connect(progress, limit).await?;
+        let ends = Ends::of(&connected.stream);
         let (stream, tls_warning) = self.secure(connected.stream, progress).await?;
         let start = progress.enter("it accepted the connection, but did not answer");
         let (mut sender, connection) = http1::Builder::new()
@@ -83,11 +120,8 @@ impl Web {
         let response = Response::from_parts(head, body);
         let mut sample = judge(&response, &self.path)?;
         sample.warning = sample.warning.or(tls_warning).or(connected.warning);
-        // Only a connection that the server wants to keep.
-        if is_whole && sender.ready().await.is_ok() {
-            self.held.hold(task, sender);
-        }
-        Ok(sample)
+        let is_kept = is_whole && sender.ready().await.is_ok();
+        Ok((sample, is_kept.then_some(Connection { ends, task, sender })))
     }
 
     /// Agrees on TLS, where it is wanted.

@@ -12,6 +12,7 @@ mod exec;
 mod held;
 mod http;
 mod interface;
+mod owner;
 mod process;
 mod tcp;
 mod tls;
@@ -28,7 +29,7 @@ use crate::config::{Check, Probe};
 /// What a check looks at, and what is kept open to hear of its end.
 pub enum Prober {
     Web(Box<http::Web>),
-    Tcp(tcp::Tcp),
+    Tcp(Box<tcp::Tcp>),
     Exec(Box<exec::Exec>),
     Interface(interface::Interface),
     Process(process::Process),
@@ -60,7 +61,7 @@ impl Prober {
         match &check.probe {
             Probe::Https(url, tls) => Self::Web(Box::new(http::Web::new(url, Some(tls)))),
             Probe::Http(url) => Self::Web(Box::new(http::Web::new(url, None))),
-            Probe::Tcp(endpoint) => Self::Tcp(tcp::Tcp::new(endpoint)),
+            Probe::Tcp(endpoint) => Self::Tcp(Box::new(tcp::Tcp::new(endpoint))),
             Probe::Exec(command) => Self::Exec(Box::new(exec::Exec::new(&check.name, command))),
             Probe::Interface(name) => Self::Interface(interface::Interface::new(name)),
             Probe::Process(name) => Self::Process(process::Process::new(name)),
@@ -103,6 +104,16 @@ impl Prober {
     fn give_up(&self) {
         if let Self::Exec(exec) = self {
             exec.give_up();
+        }
+    }
+
+    /// Which process is watched as the one that serves.
+    #[cfg(test)]
+    pub fn watched(&self) -> Option<i32> {
+        match self {
+            Self::Web(web) => web.watched(),
+            Self::Tcp(tcp) => tcp.watched(),
+            _ => None,
         }
     }
 

@@ -7,6 +7,7 @@ use tokio::io::AsyncReadExt;
 use super::Progress;
 use super::connect::Connector;
 use super::held::{Held, Task};
+use super::owner::Ends;
 use crate::config::Endpoint;
 use crate::health::sample::Sample;
 
@@ -28,8 +29,13 @@ impl Tcp {
         progress: &mut Progress,
         limit: Duration,
     ) -> Result<Sample, Sample> {
-        let connected = self.connector.connect(progress, limit).await?;
+        let connected = tokio::select! {
+            biased;
+            words = self.held.death() => return Err(Sample::refused(words)),
+            connected = self.connector.connect(progress, limit) => connected?,
+        };
         let mut stream = connected.stream;
+        let ends = Ends::of(&stream);
         let end = async move {
             let mut bytes = [0; 1024];
             let mut heard = 0;
@@ -42,11 +48,16 @@ impl Tcp {
                 }
             }
         };
-        self.held.hold(Task::spawn(end), ());
+        self.held.hold(ends, Task::spawn(end), ());
         Ok(Sample { warning: connected.warning, ..Sample::pass("it accepts connections") })
     }
 
     pub async fn alarm(&mut self) {
         self.held.end().await;
+    }
+
+    #[cfg(test)]
+    pub fn watched(&self) -> Option<i32> {
+        self.held.watched()
     }
 }

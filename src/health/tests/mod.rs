@@ -4,6 +4,7 @@
 mod authority;
 mod local;
 mod names;
+mod owner;
 mod server;
 mod victim;
 mod web;
