@@ -24,6 +24,8 @@ cc gcc
 openssl openssl
 etcd etcd-server
 etcdctl etcd-client
+debootstrap debootstrap
+systemd-nspawn systemd-container
 LIST
 }
 

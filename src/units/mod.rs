@@ -185,12 +185,15 @@ impl Units {
     }
 
     /// The machine stops: gives etcd's leadership away and stops, in reverse order, what systemd does
-    /// not stop itself. They come up again at the next boot.
+    /// not stop itself, and forgets all units. They come up again at the next start.
     pub async fn shut_down(&self) {
         let (done, is_done) = oneshot::channel();
         let units = self.clone();
         self.0.worker.spawn(async move {
-            operate::shut_down(&units).await;
+            let stopped = operate::shut_down(&units).await;
+            if let Some(handle) = units.let_go() {
+                handle.leave_wanting(stopped).await;
+            }
             let _ = done.send(());
         });
         // An error means that nothing is left to wait for.

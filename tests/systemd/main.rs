@@ -1,11 +1,17 @@
-//! The unit under a real systemd, booted in a container on one end of a cable.
+//! mainstay's unit under a real systemd, booted in a container: by itself on one end of a cable, and as a master
+//! with docker, etcd and kubelet beneath it.
 //!
-//! Runs where `MAINSTAY_SYSTEMD_ROOT` names a root that `netns-scripts/systemd-root.sh` made.
+//! The root that is booted is made by `netns-scripts/systemd-root.sh`, where debootstrap and systemd-nspawn are.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod container;
+mod master;
+mod peer;
 #[path = "../rig/mod.rs"]
 mod rig;
+#[path = "../support/mod.rs"]
+mod support;
+mod units;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -17,14 +23,16 @@ use lab::{Direction, Ethernet, Seen, Stamp};
 use container::Container;
 use rig::{NODE_MAC, PEER_MAC, Rig, Setup, V4, poll, regular};
 
+const BINARY: &str = env!("CARGO_BIN_EXE_mainstay");
+const UNIT: &str = include_str!("../../packaging/mainstay.service");
+
 /// Where the root is, if there is one.
 fn root() -> Option<PathBuf> {
-    let root = std::env::var_os("MAINSTAY_SYSTEMD_ROOT").map(PathBuf::from);
-    if root.is_none() {
+    let missing = |why: &String| {
         // Not eprintln!, which the test harness keeps to itself.
-        let _ = writeln!(std::io::stderr(), "SKIPPED: MAINSTAY_SYSTEMD_ROOT is not set");
-    }
-    root
+        let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
+    };
+    lab::machine::root().inspect_err(missing).ok()
 }
 
 /// A peer that asks the virtual address again and again.

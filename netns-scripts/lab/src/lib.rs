@@ -22,6 +22,7 @@ mod holdings;
 mod host;
 mod https;
 pub mod inject;
+pub mod machine;
 mod netns;
 mod node;
 mod observer;

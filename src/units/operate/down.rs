@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use supervisor::run::Command;
-use supervisor::unit::{Kind, Name, Spec};
+use supervisor::unit::{Kind, Name, Spec, Word};
 use tokio::sync::oneshot;
 
 use super::super::progress::{End, Progress};
 use super::super::{Units, etcd};
 use super::follow;
 use crate::daemon::{self, DrainError, DrainRequest, Steps, UndrainRequest};
+use crate::events::Entry;
 
 /// How long one unit may take when the machine stops.
 const STOP: Duration = Duration::from_secs(30);
@@ -35,20 +37,30 @@ pub async fn down(
 }
 
 /// The machine stops, and the virtual IPs are elsewhere. What systemd runs it stops itself, and only
-/// once mainstay has ended.
-pub async fn shut_down(units: &Units) {
-    let Ok(handle) = units.running() else { return };
-    let (progress, _) = Progress::new();
+/// once mainstay has ended. The units that were stopped here, and not by the operator before.
+pub async fn shut_down(units: &Units) -> Vec<Name> {
+    let Ok(handle) = units.running() else { return Vec::new() };
+    let (progress, mut steps) = Progress::new();
     etcd::give_up_leadership(units, &progress).await;
+    // Nobody waits for an answer: for the record.
+    while let Ok(step) = steps.try_recv() {
+        let entry = Entry { at: step.at, ..Entry::now("etcd_leadership", step.text) };
+        units.0.log.push(entry.with(json!({ "unit": step.unit })));
+    }
+    let snapshot = handle.snapshot();
+    let is_stopped =
+        |name: &str| snapshot.unit(name).is_some_and(|unit| unit.state == Word::Stopped);
     let own = |spec: &&Spec| spec.enabled && spec.kind != Kind::Systemd;
     let parts = units.parts();
-    let own: Vec<Name> = parts.specs().filter(own).map(|spec| spec.name.clone()).collect();
-    for name in own.into_iter().rev() {
+    let own = parts.specs().filter(own).map(|spec| spec.name.clone());
+    let own: Vec<Name> = own.filter(|name| !is_stopped(name.as_str())).collect();
+    for name in own.iter().rev() {
         // One that does not stop keeps none of the others from it.
         if let Err(end) = follow(&handle, Command::Stop(name.clone()), STOP, &progress).await {
             tracing::warn!("{name}: {}", end.text);
         }
     }
+    own
 }
 
 /// Hands the virtual IPs over; refused where nobody takes them.

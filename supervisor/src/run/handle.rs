@@ -78,7 +78,11 @@ pub(super) enum Request {
         answer: oneshot::Sender<Result<Logs, CommandError>>,
     },
     Reconfigure(Units, oneshot::Sender<Result<(), CommandError>>),
-    Leave(oneshot::Sender<()>),
+    Leave {
+        /// Units that were stopped, but not for good.
+        wanted: Vec<Name>,
+        answer: oneshot::Sender<()>,
+    },
 }
 
 impl Handle {
@@ -129,8 +133,14 @@ impl Handle {
 
     /// Ends the supervisor and waits until its state is on disk. What it started runs on.
     pub async fn leave(&self) {
+        self.leave_wanting(Vec::new()).await;
+    }
+
+    /// The same; units that were stopped only for the machine to stop are to run when mainstay starts again, whatever the
+    /// machine's next start looks like.
+    pub async fn leave_wanting(&self, wanted: Vec<Name>) {
         // An error means that it has ended.
-        let _ = self.ask(Request::Leave).await;
+        let _ = self.ask(|answer| Request::Leave { wanted, answer }).await;
     }
 
     async fn ask<T>(

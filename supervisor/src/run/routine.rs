@@ -78,7 +78,7 @@ impl Routine {
                 biased;
                 request = requests.recv() => match request {
                     None => break None,
-                    Some(Request::Leave(answer)) => break Some(answer),
+                    Some(Request::Leave { wanted, answer }) => break Some((wanted, answer)),
                     Some(request) => self.answer(request, &writer),
                 },
                 Some(input) = answered.recv() => self.core.handle(Instant::now(), input),
@@ -88,12 +88,19 @@ impl Routine {
             }
         };
         drop(tasks);
+        if let Some((wanted, _)) = &left {
+            let mut memory = self.core.memory();
+            for unit in wanted {
+                memory.entry(unit.clone()).and_modify(|it| it.stopped = false);
+            }
+            writer.write(Record::new(&self.boot, memory));
+        }
         if timeout(LAST_WRITE, writer.finish()).await.is_err() {
             tracing::warn!(
                 "the disk hangs: the last state is not written; a successor looks up what runs"
             );
         }
-        if let Some(answer) = left {
+        if let Some((_, answer)) = left {
             // Whoever asked may have gone meanwhile.
             let _ = answer.send(());
         }
@@ -154,7 +161,7 @@ impl Routine {
                 let _ = answer.send(self.reconfigure(units));
             }
             // Handled where it came in.
-            Request::Leave(_) => {}
+            Request::Leave { .. } => {}
         }
     }
 

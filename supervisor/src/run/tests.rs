@@ -201,6 +201,23 @@ async fn commands_show_their_progress_and_what_was_stopped_stays_so_for_a_succes
 }
 
 #[tokio::test]
+async fn what_was_stopped_with_the_machine_runs_at_the_next_start_and_what_the_operator_stopped_does_not()
+ {
+    let rig = Rig::new("machine");
+    let (handle, _events) = rig.start();
+    until(&handle, super::Snapshot::is_ready).await;
+    for name in ["kubelet", "etcd"] {
+        let mut stop = handle.command(Command::Stop(unit(name))).await.unwrap();
+        assert_eq!(timeout(PATIENCE, stop.outcome()).await.unwrap(), Outcome::Done);
+    }
+    handle.leave_wanting(vec![unit("etcd")]).await;
+    let (handle, _events) = rig.start();
+    until(&handle, |it| it.unit("etcd").is_some_and(|it| it.state == Word::Ready)).await;
+    assert_eq!(handle.snapshot().unit("kubelet").unwrap().state, Word::Stopped);
+    handle.leave().await;
+}
+
+#[tokio::test]
 async fn a_command_that_a_guard_refuses_ends_with_what_to_do() {
     let rig = Rig::new("refused");
     *rig.fake("etcd").is_refused.lock().unwrap() = true;

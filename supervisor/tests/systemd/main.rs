@@ -1,6 +1,6 @@
 //! The backend for systemd's units against a real systemd, booted in a container.
 //!
-//! Runs where `MAINSTAY_SYSTEMD_ROOT` names a root that `netns-scripts/systemd-root.sh` made.
+//! The root that is booted is made by `netns-scripts/systemd-root.sh`, where debootstrap and systemd-nspawn are.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod container;
@@ -41,12 +41,11 @@ const UNITS: &[(&str, &str)] = &[
 
 /// Where the root is, if there is one.
 fn root() -> Option<PathBuf> {
-    let root = std::env::var_os("MAINSTAY_SYSTEMD_ROOT").map(PathBuf::from);
-    if root.is_none() {
+    let missing = |why: &String| {
         // Not eprintln!, which the test harness keeps to itself.
-        let _ = writeln!(std::io::stderr(), "SKIPPED: MAINSTAY_SYSTEMD_ROOT is not set");
-    }
-    root
+        let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
+    };
+    lab::machine::root().inspect_err(missing).ok()
 }
 
 async fn soon<T>(what: impl Future<Output = T>) -> T {

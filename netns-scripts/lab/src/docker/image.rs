@@ -31,7 +31,10 @@ impl BinaryImage {
     }
 
     /// Copies programs and libraries below `root`.
-    fn fill(&self, root: &Path) -> Result<(), LabError> {
+    ///
+    /// # Errors
+    /// If a program is not there.
+    pub fn fill(&self, root: &Path) -> Result<(), LabError> {
         for program in &self.programs {
             copy(program, root).map_err(LabError::instrument("making an image"))?;
             // Fails for what is linked statically.

@@ -99,7 +99,9 @@ pub(super) fn ending(service: &Properties) -> Option<(String, bool)> {
     };
     let how = match text(service, "Result").as_str() {
         "" => return None,
-        "success" => return Some((process.unwrap_or_else(|| "ended".into()), true)),
+        "success" => {
+            return Some((process.unwrap_or_else(|| "stopped by somebody, or ended".into()), true));
+        }
         "exit-code" | "signal" => process.unwrap_or_else(|| "failed".into()),
         "core-dump" => format!("{} and left a core dump", process.unwrap_or_default()),
         "oom-kill" => "killed by the kernel: out of memory".into(),
