@@ -18,11 +18,12 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
-use self::search::{Seen, Sight};
+use self::search::{Process, Seen, Sight};
 use crate::vrrp_process::watch;
 
-/// All processes are searched no more often.
+/// All processes are searched no more often. It doubles with each time that nobody is found.
 const PAUSE: Duration = Duration::from_secs(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(640);
 /// A thread has ended: after so long it is looked again whether the others have too, then after twice
 /// as long, until it is ...
 const FIRST_DOUBT: Duration = Duration::from_millis(1);
@@ -49,9 +50,13 @@ pub struct Owner {
     /// Of the connection that is held now.
     ends: Option<Ends>,
     looking: Option<JoinHandle<io::Result<Sight>>>,
-    searched: Option<Instant>,
+    /// Before that all processes are not searched again, and how long that lasts.
+    pause: Option<(Instant, Duration)>,
     /// The kernel lacks what it takes.
     hopeless: bool,
+    /// Who served last.
+    known: Option<Process>,
+    /// Who serves the connection that is held, if that is certain.
     seen: Option<Seen>,
     threads: Vec<AsyncFd<OwnedFd>>,
     doubt: Option<Doubt>,
@@ -70,8 +75,8 @@ impl Owner {
     pub fn serve(&mut self, ends: Option<Ends>) {
         self.ends = ends;
         let Some(ends) = ends.filter(|_| !self.hopeless && self.looking.is_none()) else { return };
-        let known = self.seen.as_ref().map(|seen| seen.process.clone());
-        let may_search = self.searched.is_none_or(|it| it.elapsed() >= PAUSE);
+        let known = self.known.clone();
+        let may_search = self.pause.is_none_or(|(until, _)| until <= Instant::now());
         self.looking =
             Some(tokio::task::spawn_blocking(move || search::look(ends, known, may_search)));
     }
@@ -108,9 +113,12 @@ impl Owner {
     fn take(&mut self, sight: io::Result<Sight>) {
         (self.seen, self.threads) = (None, Vec::new());
         match sight {
-            Ok(Sight { seen, threads, searched }) => {
+            Ok(Sight { known, seen, threads, searched }) => {
+                self.known = known;
                 if searched {
-                    self.searched = Some(Instant::now());
+                    let longer = self.pause.map_or(PAUSE, |(_, last)| LONGEST_PAUSE.min(2 * last));
+                    let pause = if seen.is_some() { PAUSE } else { longer };
+                    self.pause = Some((Instant::now() + pause, pause));
                 }
                 let threads: io::Result<Vec<_>> = threads.into_iter().map(watch).collect();
                 // Out of memory: the next connection is another try.

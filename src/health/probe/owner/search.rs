@@ -49,6 +49,8 @@ pub struct Seen {
 /// What a look has found.
 #[derive(Debug, Default)]
 pub struct Sight {
+    /// Who served last.
+    pub known: Option<Process>,
     pub seen: Option<Seen>,
     pub threads: Vec<OwnedFd>,
     /// All processes were searched.
@@ -66,9 +68,9 @@ impl fmt::Display for Process {
 /// # Errors
 /// If the kernel does not tell; it may be one that never will ([`threads::are_unknown`]).
 pub fn look(ends: Ends, known: Option<Process>, may_search: bool) -> io::Result<Sight> {
-    // A connection that nobody has accepted is nobody's yet.
+    // A connection that nobody has accepted is nobody's yet, and one that is gone is no news.
     let serving = serving(ends.local, ends.peer)?.filter(|it| it.accepted != 0);
-    let Some(serving) = serving else { return Ok(Sight::default()) };
+    let Some(serving) = serving else { return Ok(Sight { known, ..Sight::default() }) };
     let mut process = known.and_then(|it| it.still(&serving));
     let searched = process.is_none() && may_search;
     if searched {
@@ -77,10 +79,10 @@ pub fn look(ends: Ends, known: Option<Process>, may_search: bool) -> io::Result<
     }
     let Some(process) = process else { return Ok(Sight { searched, ..Sight::default() }) };
     let threads = threads::open(process.pid)?;
-    let seen = Seen { process, serving };
+    let known = Some(process.clone());
     // Its socket is still there, and so is the process: its number is no other's.
-    let seen = Some(seen).filter(|seen| serves(ends, seen));
-    Ok(Sight { seen, threads, searched })
+    let seen = Some(Seen { process, serving }).filter(|seen| serves(ends, seen));
+    Ok(Sight { known, seen, threads, searched })
 }
 
 /// Whether nothing but that process served this connection, and does not any more when it is gone. Fast.
