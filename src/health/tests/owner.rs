@@ -154,7 +154,8 @@ fn with_the_capabilities_of_the_unit_it_is_who_is_alone_in_its_cgroup() {
         eprintln!("skipped: no cgroup of version 2 can be made");
         return;
     };
-    // Only this thread, and those that it starts.
+    let path = cgroup.0.clone();
+    // Only this thread, and those that it starts. It could not remove the cgroup.
     let thread = std::thread::spawn(move || {
         let all = capabilities(None).unwrap().permitted;
         let few = all.intersection(OF_THE_UNIT);
@@ -162,7 +163,7 @@ fn with_the_capabilities_of_the_unit_it_is_who_is_alone_in_its_cgroup() {
         set_capabilities(None, CapabilitySets { effective: few, permitted: few, inheritable })
             .unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(in_cgroup(&cgroup.0));
+        runtime.block_on(in_cgroup(&path));
     });
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
 }
