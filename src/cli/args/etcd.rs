@@ -75,14 +75,22 @@ pub struct SnapshotArgs {
 }
 
 const RESTORE_HELP: &str = "\
-For when the quorum is lost for good. The unit etcd has to be stopped on this node. Its data are moved
-aside, never deleted; then `mainstay unit start etcd` here, and `mainstay etcd replace` on each of the
-other masters. Refused while the other members have a quorum.
+For when so many members are lost for good that the rest cannot agree any more. On the master that has
+the newest data, in this order:
+
+  mainstay etcd snapshot           if etcd still answers there; it names the file
+  mainstay unit stop etcd
+  mainstay etcd restore FILE       that file, or the newest snapshot that there is
+  mainstay unit start etcd
+  mainstay etcd replace            on each of the other masters, one after the other
+
+At last restart API servers and kubelets: what they watch has revisions of the former cluster. Data are
+moved aside, never deleted. Refused while the other members have a quorum.
 
 Exit codes: 0 restored, 1 failed, 4 the daemon does not run, 5 refused.
 
 Examples:
-  mainstay unit stop etcd --force && mainstay etcd restore /backup/etcd.db";
+  mainstay unit stop etcd && mainstay etcd restore /backup/etcd.db && mainstay unit start etcd";
 
 #[derive(Debug, Args)]
 #[command(after_help = RESTORE_HELP)]

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use supervisor::etcd::guard::way_out;
 use supervisor::etcd::{Answer, MemberView, Survey};
 
 use super::super::progress::End;
@@ -33,7 +34,9 @@ pub async fn status(etcd: &Etcd) -> Result<End, End> {
     if strength.has_quorum() {
         return Ok(End::done(text).with(&survey));
     }
-    Err(End::failed(format!("{text}\nno quorum: start etcd on the other masters")).with(&survey))
+    let newest = survey.newest().map(|member| member.name.as_str());
+    let help = format!("no quorum: start etcd on the other masters. {}", way_out(newest));
+    Err(End::failed(format!("{text}\n{help}")).with(&survey))
 }
 
 fn words(survey: &Survey) -> String {

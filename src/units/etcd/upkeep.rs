@@ -54,8 +54,9 @@ pub async fn restore(
 ) -> Result<End, End> {
     let tools = etcd.backend.tools();
     let identity = etcd.member.restore(file, &tools, force, &steps(progress)).await?;
-    let text = "restored: `mainstay unit start etcd` starts the new cluster; then `mainstay etcd \
-                replace` on each of the other masters, one after the other";
+    let text = "restored. Next, here: `mainstay unit start etcd`; then on each of the other \
+                masters, one after the other: `mainstay etcd replace`; at last restart API servers \
+                and kubelets, since what they watch has revisions of the former cluster";
     Ok(End::done(text).with(identity))
 }
 

@@ -173,8 +173,8 @@ fn gone(dir: &str, data: &DataDir, identity: &Identity) -> NoStart {
     NoStart {
         case: Case::DataGone,
         why: format!("this node is {member}, but {dir} {what}"),
-        remedy: "Put the data back, or mount its disk. If it is lost for good and other members live: mainstay etcd replace. If \
-                 all are lost: mainstay etcd restore FILE"
+        remedy: "Put the data back, or mount its disk. If it is lost for good: mainstay etcd replace. Where too few other \
+                 members live for that, it says how to begin anew with what is left"
             .to_owned(),
     }
 }

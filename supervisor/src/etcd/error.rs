@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Refusal;
+use super::guard::way_out;
 
 /// Why something with etcd failed. Every text says what the operator can do.
 #[derive(Debug, thiserror::Error)]
@@ -64,8 +65,8 @@ pub enum Error {
     },
     /// Of all members that are configured none told who the members are.
     #[error(
-        "none of the masters' etcd members answers ({}); start etcd on at least a majority of them, or, if they are \
-         lost, restore a snapshot: mainstay etcd restore FILE", tried.join("; ")
+        "none of the masters' etcd members answers ({}); start etcd on at least a majority of them. {}",
+        tried.join("; "), way_out(None)
     )]
     NobodyAnswers {
         /// What each said.

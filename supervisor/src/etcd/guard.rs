@@ -61,8 +61,8 @@ pub enum Force {
 pub enum Refusal {
     /// The members cannot agree on anything now.
     #[error(
-        "etcd has no quorum: {healthy} of {voters} members are well, {} are needed ({}). Start the others first. If they are \
-         lost for good, restore a snapshot on one master: mainstay etcd restore FILE", voters / 2 + 1, unwell.join("; ")
+        "etcd has no quorum: {healthy} of {voters} members are well, {} are needed ({}). Start the others first. {}",
+        voters / 2 + 1, unwell.join("; "), way_out(newest.as_deref())
     )]
     NoQuorum {
         /// Members with a vote.
@@ -71,6 +71,8 @@ pub enum Refusal {
         healthy: usize,
         /// What is wrong with the others.
         unwell: Vec<String>,
+        /// Of those that answer the one that knows most.
+        newest: Option<String>,
     },
     /// What is asked for would leave too few.
     #[error(
@@ -194,6 +196,21 @@ pub enum Refusal {
         /// Whose.
         what: String,
     },
+}
+
+/// What to do where so many members are lost for good that the others cannot agree any more: a new cluster begins with the
+/// data of `newest`, the one that knows most of those that answer, or with a snapshot.
+pub fn way_out(newest: Option<&str>) -> String {
+    let (from, first) = match newest {
+        Some(name) => (format!("what {name} has: on {name}"), "`mainstay etcd snapshot`, "),
+        None => ("the newest snapshot: on one master".to_owned(), ""),
+    };
+    let file = if newest.is_some() { " with the snapshot's path" } else { "" };
+    format!(
+        "If too many are lost for good, begin a new cluster with {from}, in this order: {first}`mainstay unit stop etcd`, \
+         `mainstay etcd restore FILE`{file}, `mainstay unit start etcd`. Then, one after the other, on each other master \
+         `mainstay etcd replace`. At last restart API servers and kubelets"
+    )
 }
 
 #[cfg(test)]

@@ -96,6 +96,7 @@ impl Mesh {
                     voters: strength.voters,
                     healthy: strength.healthy,
                     unwell: survey.unwell(),
+                    newest: survey.newest().map(|member| member.name.clone()),
                 }
                 .into());
             }

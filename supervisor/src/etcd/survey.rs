@@ -187,6 +187,12 @@ impl Survey {
         self.strength().has_quorum() && leader.is_some_and(MemberView::healthy)
     }
 
+    /// Of the members with a vote that answer the one that knows most.
+    pub fn newest(&self) -> Option<&MemberView> {
+        let answers = |it: &&MemberView| matches!(it.answer, Answer::Status { .. });
+        self.voters().filter(answers).max_by_key(|member| member.answer.applied())
+    }
+
     /// Whether so many answer that they can elect a leader.
     pub(super) fn may_elect(&self) -> bool {
         let answers = |it: &&MemberView| matches!(it.answer, Answer::Status { .. });

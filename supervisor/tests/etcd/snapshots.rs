@@ -74,6 +74,52 @@ async fn a_snapshot_becomes_a_new_cluster_that_the_other_masters_join() {
 }
 
 #[tokio::test]
+async fn with_two_of_three_lost_the_refusal_says_the_way_and_the_way_works() {
+    let Some(mut rig) = Rig::mesh_of_three().await else { return };
+    let quiet = Progress::none();
+    let url = rig.masters[0].etcd.settings().me.client_url();
+    let client = rig.masters[0].etcd.settings().access().client(&url).await.unwrap();
+    client.put(b"last", b"acknowledged").await.unwrap();
+    for index in [1, 2] {
+        rig.masters[index].lose_everything();
+    }
+    rig.until("no quorum", |survey| !survey.strength().has_quorum()).await;
+
+    // The new machine is told what to do on the one that is left.
+    let refused = rig.masters[1].etcd.replace(None, Force::No, &quiet).await.unwrap_err();
+    let words = refused.to_string();
+    let way = [
+        "on m1",
+        "`mainstay etcd snapshot`",
+        "`mainstay unit stop etcd`",
+        "`mainstay etcd restore FILE`",
+        "`mainstay unit start etcd`",
+        "on each other master `mainstay etcd replace`",
+        "restart API servers and kubelets",
+    ];
+    let places: Vec<_> = way.iter().map(|step| words.find(step)).collect();
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?}: {words}");
+
+    let snapshots = Snapshots::new(rig.folder.join("snapshots"), 3);
+    let taken = rig.masters[0].etcd.snapshot(&snapshots, &quiet).await.unwrap();
+    rig.masters[0].kill();
+    let file = taken.snapshot.path;
+    rig.masters[0].etcd.restore(file, &HostTools, Force::No, &quiet).await.unwrap();
+    rig.masters[0].start().await.unwrap();
+    rig.masters[0].ready().await;
+    for index in [1, 2] {
+        rig.masters[index].etcd.replace(None, Force::No, &quiet).await.unwrap();
+        rig.masters[index].start().await.unwrap();
+        rig.masters[index].etcd.promote(PATIENCE, &quiet).await.unwrap();
+        rig.masters[index].ready().await;
+    }
+    rig.until("three voters", |survey| survey.voters().count() == 3).await;
+    let other = rig.masters[2].etcd.settings().me.client_url();
+    assert_eq!(value(&other, &rig, "last").await.as_deref(), Some(b"acknowledged".as_slice()));
+    rig.same_data().await;
+}
+
+#[tokio::test]
 async fn a_member_of_the_old_cluster_that_lives_is_replaced_into_the_restored_one() {
     let Some(mut rig) = Rig::mesh_of_three().await else { return };
     let quiet = Progress::none();
