@@ -89,8 +89,10 @@ fn each_command_has_help_with_an_example() {
         assert_exit(&output, 0);
         assert!(stdout(&output).contains("Examples:"), "{command}");
     }
-    let output = mainstay(&["vip", "fence", "--help"]);
-    assert!(stdout(&output).contains("Examples:"));
+    for command in [["vip", "fence"], ["etcd", "adopt"], ["etcd", "remove"], ["etcd", "restore"]] {
+        let output = mainstay(&[command[0], command[1], "--help"]);
+        assert!(stdout(&output).contains("Examples:"), "{command:?}");
+    }
     assert!(stdout(&mainstay(&["run", "--help"])).contains("SIGUSR1"));
 }
 

@@ -41,9 +41,15 @@ fn unit(status: &Value, name: &str) -> Value {
 #[test]
 fn without_a_supervisor_the_commands_say_what_is_missing() {
     let Some(net) = Net::settled(1, &mainstay()) else { return };
-    for command in
-        [&["up"][..], &["down"], &["apply"], &["unit", "restart", "etcd"], &["etcd", "status"]]
-    {
+    for command in [
+        &["up"][..],
+        &["down"],
+        &["apply"],
+        &["unit", "restart", "etcd"],
+        &["etcd", "status"],
+        &["etcd", "adopt", "--yes"],
+        &["etcd", "remove", "m2"],
+    ] {
         let ran = net.mainstay(M1, command);
         assert_eq!(ran.code, Some(5), "{ran:?}");
         assert!(ran.stderr.contains("add a section [supervisor]"), "{ran:?}");

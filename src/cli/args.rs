@@ -12,7 +12,8 @@ use clap_complete::Shell;
 
 pub use certs::{CertsCommand, IssueArgs};
 pub use etcd::{
-    DefragArgs, EtcdCommand, JoinArgs, LeaveArgs, ReplaceArgs, RestoreArgs, SnapshotArgs,
+    AdoptArgs, DefragArgs, EtcdCommand, JoinArgs, LeaveArgs, RemoveArgs, ReplaceArgs, RestoreArgs,
+    SnapshotArgs,
 };
 pub use units::{ApplyArgs, DownArgs, InitArgs, LogsArgs, UnitArgs, UnitCommand, UpArgs};
 

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use super::args::{DefragArgs, EtcdCommand, Instance, ReplaceArgs, RestoreArgs, SnapshotArgs};
+use super::args::{
+    AdoptArgs, DefragArgs, EtcdCommand, Instance, RemoveArgs, ReplaceArgs, RestoreArgs,
+    SnapshotArgs,
+};
 use super::units::{millis, operate};
 use crate::exit::{Exit, Failure};
 use crate::units::Operation;
@@ -20,6 +23,12 @@ pub fn run(instance: &Instance, command: &EtcdCommand) -> Result<Exit, Failure> 
         EtcdCommand::Replace(ReplaceArgs { member, force, up }) => {
             let (member, timeout_ms) = (member.clone(), millis(up.timeout));
             (Operation::EtcdReplace { member, force: *force, timeout_ms }, &up.output)
+        }
+        EtcdCommand::Remove(RemoveArgs { member, force, output }) => {
+            (Operation::EtcdRemove { member: member.clone(), force: *force }, output)
+        }
+        EtcdCommand::Adopt(AdoptArgs { yes, output }) => {
+            (Operation::EtcdAdopt { yes: *yes }, output)
         }
         EtcdCommand::Defrag(DefragArgs { force, output }) => {
             (Operation::EtcdDefrag { force: *force }, output)

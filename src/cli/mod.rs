@@ -12,6 +12,8 @@ mod explain_text;
 mod fence;
 mod follow;
 mod log;
+#[cfg(test)]
+mod named_tests;
 mod output;
 mod reload;
 mod run;

@@ -81,6 +81,18 @@ pub enum Operation {
         /// How long to wait.
         timeout_ms: u64,
     },
+    /// Takes another member out of the cluster.
+    EtcdRemove {
+        /// Its name or its id.
+        member: String,
+        /// Even if the rest has no quorum.
+        force: bool,
+    },
+    /// Takes the data directory for this node's.
+    EtcdAdopt {
+        /// Whether the operator is sure; otherwise it is only told what would be recorded.
+        yes: bool,
+    },
     /// Gives unused space back.
     EtcdDefrag {
         /// Although not all members are well; those are left out.
@@ -121,6 +133,8 @@ impl Operation {
             Self::EtcdSnapshot => "etcd snapshot",
             Self::EtcdRestore { .. } => "etcd restore",
             Self::EtcdReplace { .. } => "etcd replace",
+            Self::EtcdRemove { .. } => "etcd remove",
+            Self::EtcdAdopt { .. } => "etcd adopt",
             Self::EtcdDefrag { .. } => "etcd defrag",
         }
     }

@@ -55,6 +55,10 @@ pub enum EtcdCommand {
     Restore(RestoreArgs),
     /// Put this node in the place of a member that is lost for good
     Replace(ReplaceArgs),
+    /// Take another member out of the cluster
+    Remove(RemoveArgs),
+    /// Take the data directory for this node's: after a move to another disk, say
+    Adopt(AdoptArgs),
     /// Give space that is no longer used back to the file system, one member after another
     Defrag(DefragArgs),
 }
@@ -127,6 +131,53 @@ pub struct ReplaceArgs {
     pub force: bool,
     #[command(flatten)]
     pub up: UpTimeArgs,
+}
+
+const REMOVE_HELP: &str = "\
+For a member that is lost for good and is not replaced, or that was added and has never run. It cannot
+come back with its data. Refused where the rest would have no quorum, and for this node's own member:
+`mainstay leave`. Works on a master whose own member is well.
+
+Exit codes: 0 removed, 1 failed, 4 the daemon does not run, 5 refused.
+
+Examples:
+  mainstay etcd remove m3
+  mainstay etcd remove 8e9e05c52164694d     one that has no name yet: see `mainstay etcd members`";
+
+#[derive(Debug, Args)]
+#[command(after_help = REMOVE_HELP)]
+pub struct RemoveArgs {
+    /// The member: its name, or its id in hexadecimal digits
+    #[arg(value_name = "MEMBER")]
+    pub member: String,
+    /// Although the rest has no quorum
+    #[arg(long)]
+    pub force: bool,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+const ADOPT_HELP: &str = "\
+mainstay remembers which member this node is, and on which file system its data lies, and starts etcd
+on nothing else. After you have moved the data to another disk, or put a backup of the whole file
+system back, say with this that it is this member's latest data. Refused while somebody runs on it, and
+where the other masters know the member as another node's, or not at all. Nothing but the record is
+changed. Without --yes it shows what would be recorded, and exits with 5.
+
+Exit codes: 0 recorded, 1 failed, 4 the daemon does not run, 5 refused, or not confirmed.
+
+Examples:
+  mainstay etcd adopt           shows what is there and what would be recorded
+  mainstay etcd adopt --yes && mainstay unit start etcd";
+
+#[derive(Debug, Args)]
+#[command(after_help = ADOPT_HELP)]
+pub struct AdoptArgs {
+    /// It is this member's latest data, not an older copy
+    #[arg(long)]
+    pub yes: bool,
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 const DEFRAG_HELP: &str = "\

@@ -1,9 +1,10 @@
-//! `mainstay init`, `join`, `leave` and `etcd replace`
+//! `mainstay init`, `join`, `leave`, `etcd replace` and `etcd remove`
 
 use std::time::{Duration, SystemTime};
 
 use supervisor::certs::{self, Severity};
 use supervisor::etcd::guard::Force;
+use supervisor::etcd::members::Removed;
 use supervisor::run::Command;
 use supervisor::unit::Name;
 
@@ -78,6 +79,40 @@ pub async fn leave(
     etcd.member.forget(&steps(progress)).await?;
     let text = "this node is no member of the etcd cluster any more; `mainstay join` makes it one";
     Ok(End::done(text).with(removed))
+}
+
+/// Takes another member out of the cluster.
+pub async fn remove(
+    etcd: &Etcd,
+    member: &str,
+    force: Force,
+    progress: &Progress,
+) -> Result<End, End> {
+    let removed = etcd.member.remove(member, force, &steps(progress)).await?;
+    let is_master = etcd.member.settings().others.iter().any(|it| it.name == removed.name);
+    Ok(End::done(afterwards(&removed, is_master)).with(removed))
+}
+
+/// What became of a member that was removed, and what to do next on its node.
+fn afterwards(removed: &Removed, is_master: bool) -> String {
+    let Removed { name, title, .. } = removed;
+    if name.is_empty() {
+        return format!(
+            "{title} is removed; it had never run. To add it again, there: `mainstay join`"
+        );
+    }
+    let configured = if is_master {
+        format!(
+            ". If {name} is to be no master any more, take it out of the configuration of all \
+             nodes, then `mainstay reload`"
+        )
+    } else {
+        String::new()
+    };
+    format!(
+        "{title} is removed: its etcd ends by itself if it runs, and its data are of no use any \
+         more. To take part again, there: `mainstay etcd replace`{configured}"
+    )
 }
 
 /// Without them etcd would be started in vain.

@@ -1,5 +1,6 @@
 //! etcd's member on this node, as the configuration has it, and what operators do with it.
 
+mod adoption;
 mod membership;
 mod report;
 mod upkeep;
@@ -111,6 +112,10 @@ pub async fn perform(units: &Units, operation: Operation, progress: &Progress) -
             let wait = patience(timeout_ms);
             membership::replace(units, etcd, member, forced(force), wait, progress).await
         }
+        Operation::EtcdRemove { member, force } => {
+            membership::remove(etcd, &member, forced(force), progress).await
+        }
+        Operation::EtcdAdopt { yes } => adoption::adopt(etcd, yes).await,
         Operation::EtcdMembers => report::members(etcd).await,
         Operation::EtcdStatus => report::status(etcd).await,
         Operation::EtcdSnapshot => upkeep::snapshot(etcd, progress).await,

@@ -2,7 +2,7 @@
 //!
 //! N voting members agree as long as N / 2 + 1 of them are well. Learners do not count.
 
-use super::MemberId;
+use super::{ClusterId, MemberId};
 
 /// How many members have a vote, and how many of these are well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -195,6 +195,98 @@ pub enum Refusal {
         data_dir: String,
         /// Whose.
         what: String,
+    },
+    /// There is nothing that could be this node's data.
+    #[error(
+        "{data_dir} holds nothing to adopt: {why}. Put this node's data there, or mount its disk. If it is lost for good: \
+         `mainstay etcd replace`"
+    )]
+    NothingToAdopt {
+        /// Where.
+        data_dir: String,
+        /// What is there instead.
+        why: String,
+    },
+    /// Some program has the database open.
+    #[error(
+        "{path} is in use: an etcd runs on this data that mainstay does not know. Find it (`fuser -v {path}`) and stop it first"
+    )]
+    InUse {
+        /// The database.
+        path: String,
+    },
+    /// The data is of another cluster than the one that works.
+    #[error(
+        "{data_dir} holds the data of member {member} of cluster {cluster}, but the other masters are cluster {theirs}, which \
+         works. To take part in that one: `mainstay etcd replace`; the data here is moved aside then"
+    )]
+    OtherCluster {
+        /// Where.
+        data_dir: String,
+        /// Whose.
+        member: MemberId,
+        /// Of which cluster.
+        cluster: ClusterId,
+        /// The one that works.
+        theirs: ClusterId,
+    },
+    /// The cluster does not list the member whose data this is.
+    #[error(
+        "{data_dir} holds the data of member {member}, which cluster {cluster} does not list any more: it was removed, and its data \
+         is of no use. To take part again: `mainstay etcd replace`"
+    )]
+    MemberNoMore {
+        /// Where.
+        data_dir: String,
+        /// Whose.
+        member: MemberId,
+        /// Of which cluster.
+        cluster: ClusterId,
+    },
+    /// The member whose data this is runs somewhere else.
+    #[error(
+        "{data_dir} holds a copy of the data of {member}, which runs already: it answers at {url}. Two of one member destroy what \
+         the cluster has agreed on. To make this node a member of its own: `mainstay etcd replace`; the copy is moved aside then"
+    )]
+    RunsElsewhere {
+        /// Where.
+        data_dir: String,
+        /// Whose.
+        member: String,
+        /// Where it answers.
+        url: String,
+    },
+    /// The cluster knows the member whose data this is as another node's.
+    #[error(
+        "{data_dir} holds the data of {member}, which the cluster knows at {url}, not here. Put the data back there, or have this \
+         node take its place: `mainstay etcd replace {name}`; the data here is moved aside then"
+    )]
+    OtherNodes {
+        /// Where.
+        data_dir: String,
+        /// Whose.
+        member: String,
+        /// Its name.
+        name: String,
+        /// Where the cluster looks for it.
+        url: String,
+    },
+    /// This node's own member was to be removed.
+    #[error(
+        "{member} is this node's own member. To take this node out of the cluster: `mainstay leave`; where etcd does not run \
+         here any more, on another master: `mainstay etcd remove {member}`"
+    )]
+    Oneself {
+        /// Its name.
+        member: String,
+    },
+    /// This node's member does not take part.
+    #[error(
+        "etcd on this node is not well: {why}. Do it on a master whose member is (`mainstay etcd status` shows them)"
+    )]
+    NotWellHere {
+        /// What is wrong.
+        why: &'static str,
     },
 }
 

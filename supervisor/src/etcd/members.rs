@@ -19,6 +19,8 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub struct Removed {
     /// Its id.
     pub id: MemberId,
+    /// Its name; empty if it has never run.
+    pub name: String,
     /// Its name and id.
     pub title: String,
 }
@@ -225,7 +227,7 @@ impl Mesh {
             Err(Error::Rejected { message, .. }) if message.contains("member not found") => {}
             done => drop(done?),
         }
-        Ok(Removed { id, title: member.title() })
+        Ok(Removed { id, name: member.name.clone(), title: member.title() })
     }
 }
 

@@ -31,7 +31,7 @@ mod wal;
 pub use error::Error;
 pub use guard::Refusal;
 pub use ids::{ClusterId, MemberId};
-pub use local::Member;
+pub use local::{Adoption, Member};
 pub use mesh::Mesh;
 pub use progress::Progress;
 pub use settings::{Node, Settings};

@@ -5,7 +5,8 @@ use std::process::Command;
 
 use supervisor::etcd::decision::Start;
 use supervisor::etcd::guard::Force;
-use supervisor::etcd::{Progress, Refusal};
+use supervisor::etcd::record::Record;
+use supervisor::etcd::{Member, Progress, Refusal};
 
 use super::rig::{PATIENCE, Rig};
 
@@ -85,9 +86,53 @@ async fn a_disk_that_is_not_mounted_or_another_one_is_noticed() {
     assert!(refused.reason.contains("mainstay etcd adopt"), "{refused}");
 
     // The operator has moved it.
-    rig.masters[0].etcd.adopt().await.unwrap();
+    let shown = rig.masters[0].etcd.may_adopt().await.unwrap();
+    assert!(!shown.is_known());
+    assert!(rig.masters[0].start().await.is_err(), "to show it records nothing");
+    assert_eq!(rig.masters[0].etcd.adopt().await.unwrap(), shown);
+    assert!(rig.masters[0].etcd.may_adopt().await.unwrap().is_known());
     assert_eq!(rig.masters[0].start().await.unwrap(), Start::Restart { note: None });
     rig.masters[0].ready().await;
+}
+
+#[tokio::test]
+async fn data_is_adopted_only_where_it_can_be_this_nodes() {
+    let Some(mut rig) = Rig::mesh_of_three().await else { return };
+    let runs = rig.masters[2].etcd.adopt().await.unwrap_err();
+    assert!(matches!(runs.refusal(), Some(Refusal::StillRuns)), "{runs}");
+    // Somebody else's etcd on the data, which listens elsewhere.
+    let mut settings = rig.masters[2].etcd.settings().clone();
+    settings.me.client_port = 1;
+    let stranger = Member::new(settings, rig.folder.join("stranger"));
+    let used = stranger.adopt().await.unwrap_err();
+    assert!(matches!(used.refusal(), Some(Refusal::InUse { .. })), "{used}");
+
+    rig.masters[2].kill();
+    let (one, three) = (rig.masters[0].data_dir().to_owned(), rig.masters[2].data_dir().to_owned());
+    std::fs::rename(three.join("member"), rig.folder.join("mine")).unwrap();
+    let nothing = rig.masters[2].etcd.adopt().await.unwrap_err();
+    assert!(matches!(nothing.refusal(), Some(Refusal::NothingToAdopt { .. })), "{nothing}");
+    // A copy of a member that lives, then of one that does not.
+    let copied = Command::new("cp").arg("-a").arg(one.join("member")).arg(&three).status().unwrap();
+    assert!(copied.success());
+    let copy = rig.masters[2].etcd.adopt().await.unwrap_err();
+    assert!(matches!(copy.refusal(), Some(Refusal::RunsElsewhere { .. })), "{copy}");
+    rig.masters[0].kill();
+    let others = rig.masters[2].etcd.adopt().await.unwrap_err();
+    assert!(matches!(others.refusal(), Some(Refusal::OtherNodes { .. })), "{others}");
+    assert!(others.to_string().contains("mainstay etcd replace m1"), "{others}");
+    rig.masters[0].start().await.unwrap();
+
+    // Its own data, and nothing remembered.
+    std::fs::remove_dir_all(three.join("member")).unwrap();
+    std::fs::rename(rig.folder.join("mine"), three.join("member")).unwrap();
+    std::fs::remove_dir_all(rig.folder.join("m3/state")).unwrap();
+    rig.masters[2].forget_in_memory();
+    rig.masters[0].ready().await;
+    let adopted = rig.masters[2].etcd.adopt().await.unwrap();
+    assert_eq!((adopted.before, adopted.notes), (Record::Nothing, Vec::new()));
+    assert_eq!(rig.masters[2].start().await.unwrap(), Start::Restart { note: None });
+    rig.ready().await;
 }
 
 #[tokio::test]

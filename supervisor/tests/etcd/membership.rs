@@ -89,6 +89,63 @@ async fn what_would_lose_quorum_is_refused_and_nothing_is_changed() {
 }
 
 #[tokio::test]
+async fn a_member_is_removed_by_name_or_id_and_nobody_removes_itself() {
+    let Some(mut rig) = Rig::mesh_of_three().await else { return };
+    let quiet = Progress::none();
+    for own in ["m1".to_owned(), rig.survey().await.find("m1").unwrap().id.to_string()] {
+        let refused = rig.masters[0].etcd.remove(&own, Force::Yes, &quiet).await.unwrap_err();
+        assert!(matches!(refused.refusal(), Some(Refusal::Oneself { .. })), "{refused}");
+        assert!(refused.to_string().contains("mainstay leave"), "{refused}");
+    }
+    let nobody = rig.masters[0].etcd.remove("m7", Force::No, &quiet).await.unwrap_err();
+    assert!(matches!(nobody.refusal(), Some(Refusal::NoSuchMember { .. })), "{nobody}");
+
+    rig.masters[2].kill();
+    rig.until("one lost", |survey| survey.strength().healthy == 2).await;
+    let refused = rig.masters[0].etcd.remove("m2", Force::No, &quiet).await.unwrap_err();
+    assert!(matches!(refused.refusal(), Some(Refusal::WouldLoseQuorum { .. })), "{refused}");
+    let removed = rig.masters[0].etcd.remove("m3", Force::No, &quiet).await.unwrap();
+    assert_eq!(removed.name, "m3");
+    rig.until("two members", |survey| survey.members.len() == 2 && survey.leader.is_some()).await;
+    // What it has is of no use any more.
+    let refused = rig.masters[2].etcd.adopt().await.unwrap_err();
+    assert!(matches!(refused.refusal(), Some(Refusal::MemberNoMore { .. })), "{refused}");
+
+    // One that was added and has never run has no name yet.
+    rig.masters[2].etcd.replace(None, Force::No, &quiet).await.unwrap();
+    let survey = rig.survey().await;
+    let added = survey.members.iter().find(|it| it.unstarted()).unwrap().id.to_string();
+    let removed = rig.masters[0].etcd.remove(&added, Force::No, &quiet).await.unwrap();
+    assert_eq!(removed.name, "");
+    assert_eq!(rig.survey().await.members.len(), 2);
+    rig.masters[2].join().await;
+    rig.until("three voters", |survey| survey.voters().count() == 3).await;
+}
+
+#[tokio::test]
+async fn a_member_that_is_not_well_itself_removes_nobody() {
+    let Some(mut rig) = Rig::mesh_of_three().await else { return };
+    let quiet = Progress::none();
+    let mut learner = rig.masters.pop().unwrap();
+    learner.lose_everything();
+    learner.etcd.replace(None, Force::No, &quiet).await.unwrap();
+    learner.start().await.unwrap();
+    rig.until("a learner that runs", |survey| {
+        survey.find("m3").is_some_and(|it| it.learner && it.healthy())
+    })
+    .await;
+    let refused = learner.etcd.remove("m2", Force::Yes, &quiet).await.unwrap_err();
+    assert!(matches!(refused.refusal(), Some(Refusal::NotWellHere { .. })), "{refused}");
+    learner.kill();
+
+    rig.masters[1].kill();
+    let refused = rig.masters[0].etcd.remove("m3", Force::Yes, &quiet).await.unwrap_err();
+    assert!(matches!(refused.refusal(), Some(Refusal::NoQuorum { .. })), "{refused}");
+    let silent = rig.masters[1].etcd.remove("m3", Force::Yes, &quiet).await.unwrap_err();
+    assert!(matches!(silent, Error::Unreachable { .. }), "{silent}");
+}
+
+#[tokio::test]
 async fn the_leader_leaves_without_an_election_and_the_last_member_cannot() {
     let Some(mut rig) = Rig::mesh_of_three().await else { return };
     let quiet = Progress::none();

@@ -1,10 +1,13 @@
 //! The member of this node: which one it is, and how it is asked. How it starts, how it is looked after and what operators
 //! do with it are in the files below.
 
+mod adoption;
 mod health;
 mod operations;
 mod start;
 mod tending;
+
+pub use adoption::Adoption;
 
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};

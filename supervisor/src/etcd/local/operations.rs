@@ -34,7 +34,7 @@ impl Member {
     /// [`Self::promote`] waited for. May be repeated after an interruption.
     ///
     /// # Errors
-    /// As [`Mesh::join`]; also if there is data.
+    /// As [`Mesh::join`](crate::etcd::Mesh::join); also if there is data.
     pub async fn join(&self, progress: &Progress) -> Result<(), Error> {
         let (data, read) = self.look_or_error().await?;
         if let Record::Member(identity) = read.record {
@@ -51,7 +51,7 @@ impl Member {
     /// default the one that this node was. etcd must stand still here. Data that is there is moved aside.
     ///
     /// # Errors
-    /// As [`Mesh::replace`].
+    /// As [`Mesh::replace`](crate::etcd::Mesh::replace).
     pub async fn replace(
         &self,
         lost: Option<&str>,
@@ -84,7 +84,7 @@ impl Member {
     /// `mainstay leave`: takes this node's member out of the cluster. etcd ends then; when it has, [`Self::forget`].
     ///
     /// # Errors
-    /// As [`Mesh::leave`]; also if etcd does not run here: then another master removes this one.
+    /// As [`Mesh::leave`](crate::etcd::Mesh::leave); also if etcd does not run here: then another master removes this one.
     pub async fn leave(&self, force: Force, progress: &Progress) -> Result<Removed, Error> {
         let status = self.ask().await?;
         let me = status.header.map_or(0, |header| header.member_id);
@@ -101,30 +101,43 @@ impl Member {
         self.remember(Record::Nothing).await
     }
 
-    /// `mainstay etcd adopt`: takes the data directory as it is for this node's from now on.
+    /// `mainstay etcd remove`: takes another member out of the cluster, meant by name or id, for good.
     ///
     /// # Errors
-    /// If there is no member's data, or etcd runs.
-    pub async fn adopt(&self) -> Result<Identity, Error> {
-        self.stands_still().await?;
-        let data = self.look_or_error().await?.0;
-        let path = &self.settings.data_dir;
-        let Content::Member { cluster, member } = data.content else {
-            let why = match data.content {
-                Content::Unusable(why) => why,
-                _ => "it holds no member's data".to_owned(),
-            };
-            return Err(Error::file("adopt", path)(std::io::Error::other(why)));
+    /// As [`Mesh::remove`](crate::etcd::Mesh::remove); also if it is this node's own, or this node's member is not well: what
+    /// it knows of the cluster may be old.
+    pub async fn remove(
+        &self,
+        name_or_id: &str,
+        force: Force,
+        progress: &Progress,
+    ) -> Result<Removed, Error> {
+        if name_or_id == self.settings.me.name {
+            return Err(Refusal::Oneself { member: name_or_id.to_owned() }.into());
+        }
+        let status = self.ask().await?;
+        let me = MemberId(status.header.map_or(0, |header| header.member_id));
+        progress.step("asking etcd's members");
+        let survey = self.mesh().survey_with_quorum().await?;
+        if let Some(own) = survey.find(name_or_id).filter(|member| member.id == me) {
+            return Err(Refusal::Oneself { member: own.name.clone() }.into());
+        }
+        let why = match survey.member(me) {
+            None => Some("the others do not list it"),
+            Some(own) if own.learner => Some("it is a learner"),
+            Some(own) if !own.healthy() => Some("it has no leader"),
+            Some(_) => None,
         };
-        let identity = Identity { cluster, member, place: data.place };
-        self.remember(Record::Member(identity.clone())).await?;
-        Ok(identity)
+        if let Some(why) = why {
+            return Err(Refusal::NotWellHere { why }.into());
+        }
+        self.mesh().remove(name_or_id, force, progress).await
     }
 
     /// Gives leadership away if this node's member has it: before it stops.
     ///
     /// # Errors
-    /// As [`Mesh::move_leader`].
+    /// As [`Mesh::move_leader`](crate::etcd::Mesh::move_leader).
     pub async fn move_leader(&self, progress: &Progress) -> Result<Moved, Error> {
         let status = self.ask().await?;
         let me = status.header.map_or(0, |header| header.member_id);
@@ -170,7 +183,7 @@ impl Member {
         }
         let Settings { me, cluster, data_dir, .. } = &self.settings;
         restore::restore(&file, me, cluster, data_dir, tools, progress).await?;
-        let identity = self.adopt().await?;
+        let identity = self.take_data().await?;
         progress.step(format!(
             "this node is now member {} of the new cluster {}",
             identity.member, identity.cluster
@@ -179,7 +192,7 @@ impl Member {
     }
 
     /// Whoever listens at this node's client port is etcd: also one that waits for the others and answers nobody yet.
-    async fn stands_still(&self) -> Result<(), Error> {
+    pub(super) async fn stands_still(&self) -> Result<(), Error> {
         let connected = tokio::net::TcpStream::connect(self.settings.local_address());
         match tokio::time::timeout(PATIENCE, connected).await {
             Ok(Err(why)) if why.kind() == std::io::ErrorKind::ConnectionRefused => Ok(()),
