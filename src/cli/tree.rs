@@ -11,10 +11,13 @@ pub fn render(units: &[UnitStatus], now: Timestamp, style: Style) -> String {
     let mut text = String::new();
     let roots = units.iter().filter(|unit| parent(unit, units).is_none());
     for root in roots {
-        branch(root, "", "", units, &mut |prefix, unit| {
+        branch(root, "", "", units, &mut |prefix, below, unit| {
             let shown = format!("{prefix}{}", unit.name);
             // Writing to a String cannot fail.
             let _ = writeln!(text, "  {shown:<18} {}", line(unit, now, style));
+            if let Some(remedy) = remedy(unit) {
+                let _ = writeln!(text, "  {below:<18} -> {remedy}");
+            }
         });
     }
     text
@@ -30,18 +33,25 @@ fn branch(
     own: &str,
     below: &str,
     units: &[UnitStatus],
-    show: &mut impl FnMut(&str, &UnitStatus),
+    show: &mut impl FnMut(&str, &str, &UnitStatus),
 ) {
-    show(own, unit);
     let children: Vec<&UnitStatus> = units
         .iter()
         .filter(|it| parent(it, units).is_some_and(|parent| parent.name == unit.name))
         .collect();
+    let bar = if children.is_empty() { "" } else { "│" };
+    show(own, &format!("{below}{bar}"), unit);
     for (i, child) in children.iter().enumerate() {
         let is_last = i + 1 == children.len();
         let (fork, rest) = if is_last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
         branch(child, &format!("{below}{fork}"), &format!("{below}{rest}"), units, show);
     }
+}
+
+/// What to do about a unit that a guard refuses to start: too long for the line that says why.
+fn remedy(unit: &UnitStatus) -> Option<&str> {
+    let refused = Some(unit).filter(|it| it.state == "failed")?;
+    refused.why()?.1
 }
 
 fn line(unit: &UnitStatus, now: Timestamp, style: Style) -> String {
@@ -66,7 +76,8 @@ fn line(unit: &UnitStatus, now: Timestamp, style: Style) -> String {
     }
     text.push(')');
     if let Some(reason) = reason {
-        let _ = write!(text, ": {reason}");
+        let why = remedy(unit).and_then(|_| unit.why()).map_or(reason.as_str(), |(why, _)| why);
+        let _ = write!(text, ": {why}");
     }
     if let Some(at) = next_attempt {
         let _ = write!(text, "; next attempt in {}", span(at.since(now)));
@@ -121,6 +132,23 @@ mod tests {
              next attempt in 4.0s\n\
              \x20    └─ kubelet      ready (exec, restarted once); differs: other arguments: \
              `mainstay apply`\n"
+        );
+    }
+
+    #[test]
+    fn a_refused_start_says_why_and_below_what_to_do() {
+        let refusal = "etcd is not started: /data has been emptied. Put the data back, or mount its \
+                       disk. If it is lost for good: mainstay etcd replace";
+        let etcd =
+            UnitStatus { reason: Some(refusal.to_owned()), ..unit("etcd", &["dockerd"], "failed") };
+        let units = [unit("dockerd", &[], "ready"), etcd, unit("kubelet", &["etcd"], "blocked")];
+        assert_eq!(
+            render(&units, Timestamp::from_unix_nanos(0), Style::PLAIN),
+            "  dockerd            ready (exec)\n\
+             \x20 └─ etcd            failed (exec): etcd is not started: /data has been emptied\n\
+             \x20    │               -> Put the data back, or mount its disk. If it is lost for \
+             good: mainstay etcd replace\n\
+             \x20    └─ kubelet      blocked (exec)\n"
         );
     }
 }

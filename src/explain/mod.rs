@@ -43,7 +43,7 @@ pub fn explain(status: &Status, records: &[Record], setup: &Setup, now: Timestam
         node: status.node.clone(),
         at: now,
         virtual_routers: routers.collect(),
-        wrong: wrong::of_node(status),
+        wrong: wrong::of_node(status, now),
     }
 }
 

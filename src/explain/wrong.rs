@@ -10,6 +10,7 @@ use crate::events::list;
 use crate::health::{CheckStatus, Standing};
 use crate::status::{Conflict, Status};
 use crate::timestamp::{Timestamp, span};
+use crate::units::UnitStatus;
 
 /// What is wrong with one virtual router.
 pub fn of_router(view: &View, names: &Names) -> Vec<Finding> {
@@ -24,8 +25,8 @@ pub fn of_router(view: &View, names: &Names) -> Vec<Finding> {
     of_state(view).into_iter().chain(of_drain(view)).chain(checks).chain(conflicts).collect()
 }
 
-/// What is wrong with the node.
-pub fn of_node(status: &Status) -> Vec<Finding> {
+/// What is wrong with the node, and with what runs beneath its virtual routers.
+pub fn of_node(status: &Status, now: Timestamp) -> Vec<Finding> {
     let mut found = Vec::new();
     if !status.vrrp.attached && !status.virtual_routers.is_empty() {
         let problem = status.vrrp.problem.as_deref().unwrap_or("it does not answer");
@@ -44,7 +45,44 @@ pub fn of_node(status: &Status) -> Vec<Finding> {
             || status.config.error.is_some() && warning.starts_with("the configuration file")
     };
     found.extend(status.warnings.iter().filter(|it| !is_told(it)).map(Finding::said));
+    if status.units_wanted {
+        found.extend(status.units.iter().filter_map(|unit| of_unit(unit, now)));
+    }
     found
+}
+
+/// One that waits for another says nothing that the other does not say.
+fn of_unit(unit: &UnitStatus, now: Timestamp) -> Option<Finding> {
+    let UnitStatus { name, state, .. } = unit;
+    let since = unit.since.map(|since| format!(" for {}", span(now.since(since))));
+    let since = since.unwrap_or_default();
+    let (why, remedy) = match unit.why() {
+        Some((why, remedy)) => (format!(": {why}"), remedy),
+        None => (String::new(), None),
+    };
+    let logs = format!("`mainstay unit logs {name}`");
+    match state.as_str() {
+        "failed" => {
+            let what = format!("the unit {name} has failed{since}{why}");
+            Some(Finding::new(what, remedy.map_or(logs, str::to_owned)))
+        }
+        "backoff" | "crash-looping" => {
+            let again = unit.next_attempt.filter(|&at| at > now);
+            let again = again.map(|at| format!("; next attempt in {}", span(at.since(now))));
+            let what =
+                format!("the unit {name} is {state}{since}{why}{}", again.unwrap_or_default());
+            Some(Finding::new(what, remedy.map_or(logs, str::to_owned)))
+        }
+        "running" if unit.reason.is_some() => {
+            let what = format!("the unit {name} runs and is not ready{since}{why}");
+            Some(Finding::new(what, remedy.map_or(logs, str::to_owned)))
+        }
+        "stopped" => {
+            let what = format!("the unit {name} has been stopped{since}");
+            Some(Finding::new(what, format!("`mainstay unit start {name}`")))
+        }
+        _ => None,
+    }
 }
 
 fn of_state(view: &View) -> Option<Finding> {

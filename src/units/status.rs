@@ -48,6 +48,13 @@ impl UnitStatus {
         matches!(self.state.as_str(), "ready" | "disabled")
     }
 
+    /// Why it is not well, and what to do about it where that is known: a reason says the one in its first sentence, the
+    /// other in the rest.
+    pub fn why(&self) -> Option<(&str, Option<&str>)> {
+        let reason = self.reason.as_deref()?;
+        Some(reason.split_once(". ").map_or((reason, None), |(why, remedy)| (why, Some(remedy))))
+    }
+
     /// What is wrong with it, in a sentence; `None` if nothing is.
     pub fn problem(&self) -> Option<String> {
         if self.is_well() {

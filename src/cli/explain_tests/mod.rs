@@ -3,6 +3,7 @@
 
 mod health;
 mod moves;
+mod units;
 mod wrong;
 
 use vrrp::Priority;
