@@ -12,7 +12,7 @@ use supervisor::backend::systemd::{Bus, Systemd};
 use supervisor::backend::task::{Repeat, Task};
 use supervisor::backend::{Backend, Fault};
 use supervisor::certs::Entry;
-use supervisor::docker::{Client, Dockerd, DockerdOptions, Images};
+use supervisor::docker::{Client, Dockerd, DockerdOptions, Images, Remains};
 use supervisor::kubelet::{self, Carrier, CgroupDriver, Kubelet, RuntimeChoice};
 use supervisor::readiness::{self, Probe};
 use supervisor::unit::{Kind, Name, Spec};
@@ -105,9 +105,10 @@ type Unit = (Spec, Arc<dyn Backend>);
 
 fn dockerd(docker: &Docker, client: &Client, place: &Place) -> Result<Unit, String> {
     let name = unit(DOCKERD)?;
-    let (kind, carrier): (Kind, Arc<dyn Backend>) = match &docker.service {
+    let (kind, dockerd) = match &docker.service {
         Service::Systemd { unit } => {
-            (Kind::Systemd, Arc::new(Systemd::new(Bus::system(), unit).ready_when(ping(docker))))
+            let carrier = Arc::new(Systemd::new(Bus::system(), unit).ready_when(ping(docker)));
+            (Kind::Systemd, Dockerd::new(client.clone(), carrier))
         }
         Service::Exec { program } => {
             let options = DockerdOptions {
@@ -117,11 +118,13 @@ fn dockerd(docker: &Docker, client: &Client, place: &Place) -> Result<Unit, Stri
                 arguments: dockerd_arguments(docker),
             };
             let spec = ExecSpec { oom_score_adj: Some(DOCKERD_OOM), ..options.exec() };
-            (Kind::Exec, Arc::new(Exec::new(name.clone(), spec, ping(docker), place.clone())))
+            let remains = Remains::of(&spec.args);
+            let carrier = Arc::new(Exec::new(name.clone(), spec, ping(docker), place.clone()));
+            (Kind::Exec, Dockerd::new(client.clone(), carrier).clearing(remains))
         }
     };
     let spec = Spec { stop_timeout: DOCKERD_STOP, ..Spec::new(name, kind) };
-    Ok((spec, Arc::new(Dockerd::new(client.clone(), carrier))))
+    Ok((spec, Arc::new(dockerd)))
 }
 
 fn ping(docker: &Docker) -> Probe {

@@ -10,13 +10,12 @@ use rustix::process::Signal;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use super::Client;
+use super::remains::PID_FILE;
+use super::{Client, Remains};
 use crate::adopt::boot_id;
 use crate::backend::exec::{ExecSpec, Process};
 use crate::backend::{Backend, Ended, Fault, Identity, Logs, Pending, Readiness, Running};
 
-/// Where dockerd writes its process id unless told otherwise.
-const PID_FILE: &str = "/run/docker.pid";
 /// In place of a specification's hash: nobody's of ours.
 const FOREIGN: &str = "foreign";
 /// How long the kernel may take to end what was killed.
@@ -64,12 +63,19 @@ impl DockerdOptions {
 pub struct Dockerd {
     client: Client,
     carrier: Arc<dyn Backend>,
+    remains: Option<Remains>,
 }
 
 impl Dockerd {
     /// The dockerd that `client` asks, and that `carrier` starts where none answers.
     pub fn new(client: Client, carrier: Arc<dyn Backend>) -> Self {
-        Self { client, carrier }
+        Self { client, carrier, remains: None }
+    }
+
+    /// The same, with what an earlier one has left cleared away before each start.
+    #[must_use]
+    pub fn clearing(self, remains: Remains) -> Self {
+        Self { remains: Some(remains), ..self }
     }
 
     /// One that answers though `carrier` knows nothing of it.
@@ -158,7 +164,12 @@ impl Backend for Dockerd {
     }
 
     fn start(&self) -> Pending<'_, Result<Running, Fault>> {
-        self.carrier.start()
+        Box::pin(async {
+            if let Some(remains) = &self.remains {
+                remains.clear().await;
+            }
+            self.carrier.start().await
+        })
     }
 
     fn stop<'a>(

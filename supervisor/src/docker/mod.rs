@@ -6,9 +6,11 @@ mod error;
 mod images;
 mod info;
 mod record;
+mod remains;
 
 pub use client::{Client, DEFAULT_SOCKET};
 pub use dockerd::{Dockerd, DockerdOptions};
 pub use error::Error;
 pub use images::{Images, Loaded, image_id};
 pub use info::Info;
+pub use remains::Remains;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use lab::docker::BinaryImage;
 use supervisor::backend::exec::{Exec, ExecSpec, Place};
 use supervisor::backend::{Backend, Identity, Readiness, Running};
-use supervisor::docker::Dockerd;
+use supervisor::docker::{Dockerd, Remains};
 use supervisor::readiness::Probe;
 use supervisor::unit::Name;
 
@@ -18,7 +18,7 @@ fn unit(rig: &Rig) -> Dockerd {
     let spec = ExecSpec { args: line[1..].to_vec(), ..ExecSpec::new(&line[0]) };
     let place = Place { instance: rig.path("state"), logs: rig.path("logs") };
     let carrier = Exec::new(Name::new("dockerd").unwrap(), spec, Probe::Runs, place);
-    Dockerd::new(rig.client.clone(), Arc::new(carrier))
+    Dockerd::new(rig.client.clone(), Arc::new(carrier)).clearing(Remains::of(&line[1..]))
 }
 
 /// Where what is started is in the test's namespace.
@@ -76,7 +76,6 @@ async fn lives(rig: &Rig) {
     assert!(!ended.success, "{ended:?}");
     // It is a child of this process, and waited for by who has started it.
     assert_eq!(soon(dockerd.ended(&first.identity)).await.reason, "killed by SIGKILL");
-    rig.dockerd.containerd_is_gone();
     // containerd and the container, which have inherited dockerd's environment, are not taken for it.
     for known in [Some(&first.identity), None] {
         assert_eq!(successor.adopt(known).await.unwrap(), None);
@@ -91,6 +90,41 @@ async fn lives(rig: &Rig) {
     etcd.stop(&container.identity, Duration::from_secs(10)).await.unwrap();
     successor.stop(&second.identity, Duration::from_secs(30)).await.unwrap();
     assert_eq!(successor.adopt(None).await.unwrap(), None);
+}
+
+#[test]
+fn the_first_start_after_a_kill_succeeds_whatever_was_left_behind() {
+    let Some(rig) = Rig::stopped() else { return };
+    inside(&rig, async || comes_back(&rig).await);
+}
+
+async fn comes_back(rig: &Rig) {
+    let dockerd = unit(rig);
+    let mut running = dockerd.start().await.unwrap();
+    ready(&dockerd, &running.identity).await;
+    for round in 0..5 {
+        send("-KILL", pid(&running));
+        // Not even reaped in the odd rounds: another mainstay starts the next one.
+        let next = if round % 2 == 0 {
+            soon(dockerd.ended(&running.identity)).await;
+            unit(rig)
+        } else {
+            let next = unit(rig);
+            soon(next.ended(&running.identity)).await;
+            next
+        };
+        if round == 4 {
+            // The number has been given to another process.
+            std::fs::write(rig.path("docker.pid"), std::process::id().to_string()).unwrap();
+        }
+        let again = soon(next.start()).await.unwrap();
+        tokio::select! {
+            () = ready(&next, &again.identity) => {}
+            ended = next.ended(&again.identity) => panic!("round {round}: {}", ended.reason),
+        }
+        running = again;
+    }
+    dockerd.stop(&running.identity, Duration::from_secs(30)).await.unwrap();
 }
 
 #[tokio::test]
