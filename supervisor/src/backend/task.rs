@@ -1,5 +1,6 @@
 //! Something that is done once, and then is done: settings of the host, certificates, images.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -19,6 +20,9 @@ pub enum Repeat {
     Once,
 }
 
+/// What tells this run of mainstay from others: a configuration that is read again changes nothing about it.
+static LIFE: LazyLock<String> = LazyLock::new(|| format!("{:?}", std::time::SystemTime::now()));
+
 type Work = Box<dyn Fn() -> Pending<'static, Result<(), Fault>> + Send + Sync>;
 
 /// A unit that is a piece of work.
@@ -26,7 +30,7 @@ pub struct Task {
     work: Work,
     spec_hash: String,
     repeat: Repeat,
-    /// What tells this run of mainstay from others, for tasks that are done at each start.
+    /// What tells the run of mainstay, or of the machine, from others that it is to be done again in.
     life: String,
     progress: Option<watch::Receiver<String>>,
 }
@@ -42,7 +46,7 @@ impl Task {
         F: Future<Output = Result<(), Fault>> + Send + 'static,
     {
         let life = match repeat {
-            Repeat::EachStart => format!("{:?}", std::time::SystemTime::now()),
+            Repeat::EachStart => LIFE.clone(),
             // Without it the task is done once too often at most.
             Repeat::EachBoot => crate::adopt::boot_id().unwrap_or_default(),
             Repeat::Once => String::new(),
@@ -147,7 +151,10 @@ mod tests {
         let task = counting("a", Repeat::EachStart, &done);
         let running = task.start().await.unwrap();
         assert_eq!(task.adopt(Some(&running.identity)).await, Ok(Some(running.clone())));
-        let successor = counting("a", Repeat::EachStart, &done);
+        // The configuration is read again.
+        let again = counting("a", Repeat::EachStart, &done);
+        assert_eq!(again.adopt(Some(&running.identity)).await, Ok(Some(running.clone())));
+        let successor = Task { life: "later".to_owned(), ..again };
         assert_eq!(successor.adopt(Some(&running.identity)).await, Ok(None));
         let boot = counting("a", Repeat::EachBoot, &done);
         let again = counting("a", Repeat::EachBoot, &done);
