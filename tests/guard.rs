@@ -288,7 +288,7 @@ fn a_corrupt_record_of_the_vips_is_survived() {
     net.owned_by(M2);
     net.state(M1, "Backup");
     net.event(M1, "state_corrupt");
-    assert_eq!(std::fs::read_to_string(run.join("vips.corrupt")).unwrap(), "{");
+    assert_eq!(std::fs::read_to_string(run.join("vips.json.corrupt-1")).unwrap(), "{");
     assert!(!net.addresses(M1).contains(&VIP));
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use rustix::process::{Signal, pidfd_send_signal};
+use supervisor::state_file::move_aside;
 use tokio::time::{sleep, timeout};
 use vrrp::proto::{Reply, Request};
 
@@ -17,7 +18,7 @@ use crate::daemon::lock::{self, Lock, LockError};
 use crate::daemon::{Plan, systemd};
 use crate::events::list;
 use crate::exit::{Exit, Failure};
-use crate::fence::{Fencer, Fencing, Vips, move_aside};
+use crate::fence::{Fencer, Fencing, Vips};
 use crate::host::{self, Undone};
 use crate::runtime_dir::RuntimeDir;
 use crate::vrrp_process::{Greeting, Identity, Link, LinkError, VrrpProcess, greet, watch};
@@ -205,8 +206,7 @@ fn load(instance: &Instance, directory: &RuntimeDir) -> Result<Vips, Failure> {
     output::complain(&Failure::new(
         Exit::Failed,
         format!(
-            "{damage}: moved to {}; removing the addresses of {} instead",
-            aside.display(),
+            "{damage}: {aside}; removing the addresses of {} instead",
             instance.config.display()
         ),
     ));

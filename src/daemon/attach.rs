@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use rustix::process::{Signal, pidfd_send_signal};
+use supervisor::state_file::move_aside;
 use tokio::time::{Instant, timeout};
 use vrrp::proto::{self, Request};
 
@@ -15,7 +16,7 @@ use super::guard::told_of;
 use super::heartbeat::Heartbeat;
 use super::vrrp::{Running, Stage, Vrrp};
 use crate::events::Entry;
-use crate::fence::{Spoken, Vips, move_aside};
+use crate::fence::{Spoken, Vips};
 use crate::host::sysctl::promote_secondaries;
 use crate::host::{Others, Wanted};
 use crate::vrrp_process::{Greeting, Identity, Link, VrrpProcess, Welcome, greet, watch};
@@ -205,7 +206,7 @@ impl Daemon {
         let path = self.options.runtime_dir.vips();
         Vips::load(&path).unwrap_or_else(|error| {
             let aside = move_aside(&path);
-            let what = format!("moved {} aside, to {}", path.display(), aside.display());
+            let what = format!("{} made no sense: {aside}", path.display());
             self.note(Entry::now("state_corrupt", what).because(error.to_string()));
             Vips::default()
         })

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
+use supervisor::state_file::move_aside;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 use vrrp::router::State;
@@ -17,7 +18,6 @@ use super::plan::Terms;
 use super::stop::Stopping;
 use super::vrrp::{Stage, Vrrp};
 use crate::events::Entry;
-use crate::fence::move_aside;
 
 /// No longer drain is waited for, in milliseconds: ten minutes, as the configuration has it.
 const LONGEST_MS: u64 = 600_000;
@@ -72,7 +72,7 @@ impl Draining {
             Ok(marks) => (marks, None),
             Err(error) => {
                 let aside = move_aside(&file);
-                let what = format!("moved {} aside, to {}", file.display(), aside.display());
+                let what = format!("{} made no sense: {aside}", file.display());
                 let why = format!("{error}; what was drained takes part again");
                 (Marks::default(), Some(Entry::now("state_corrupt", what).because(why)))
             }

@@ -18,7 +18,7 @@ use vrrp::linux::interface::AddressInfo;
 use vrrp::linux::netlink::Netlink;
 use vrrp::wire::{ChecksumForm, MAX_LEN, Outgoing, group};
 
-pub use vips::{Spoken, Vip, Vips, move_aside};
+pub use vips::{Spoken, Vip, Vips};
 
 use crate::host;
 

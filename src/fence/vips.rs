@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use vrrp::config::{Addresses, Checksum, Transport};
@@ -152,14 +152,6 @@ impl Vips {
     pub fn save(&self, path: &Path) -> io::Result<()> {
         write_atomically(path, &serde_json::to_vec_pretty(self)?)
     }
-}
-
-/// Moves a file that cannot be read out of the way; says to where.
-pub fn move_aside(path: &Path) -> PathBuf {
-    let aside = path.with_extension("corrupt");
-    // If it stays where it is, the next record overwrites it.
-    let _ = std::fs::rename(path, &aside);
-    aside
 }
 
 fn same_addresses(a: &Vip, b: &Vip) -> bool {

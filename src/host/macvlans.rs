@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 
+use supervisor::state_file::move_aside;
 use vrrp::linux::interface::{LinkInfo, LinkKind};
 use vrrp::linux::netlink::{Netlink, NetlinkError};
 
@@ -13,7 +14,6 @@ use super::survey::{Needed, Survey, with_our_names};
 use super::sysctl::{self, PARENT, Setting};
 use super::wanted::Wanted;
 use crate::events::Entry;
-use crate::fence::move_aside;
 
 /// More names are not listed in one event.
 const MAX_LISTED: usize = 8;
@@ -110,11 +110,11 @@ impl Macvlans {
     /// Makes up for a damaged record, as far as names tell.
     fn recover(&mut self, links: &[LinkInfo], outcome: &mut Outcome) {
         if std::mem::take(&mut self.is_lost) {
-            let what = format!("moved aside, to {}", move_aside(&self.path).display());
-            outcome.entries.push(Entry::now("state_corrupt", what).because(format!(
-                "{} could not be read: changed sysctls cannot be restored",
-                self.path.display()
-            )));
+            let aside = move_aside(&self.path);
+            let what = format!("{} made no sense: {aside}", self.path.display());
+            outcome.entries.push(
+                Entry::now("state_corrupt", what).because("changed sysctls cannot be restored"),
+            );
             self.record.macvlans = with_our_names(links);
         }
     }

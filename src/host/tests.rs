@@ -24,7 +24,7 @@ struct Record(PathBuf);
 impl Drop for Record {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
-        let _ = std::fs::remove_file(self.0.with_extension("corrupt"));
+        let _ = std::fs::remove_file(self.0.with_extension("json.corrupt-1"));
     }
 }
 
@@ -241,7 +241,7 @@ fn a_damaged_record_is_made_up_for_by_the_names() {
     let names = names(&both());
     std::fs::write(&record.0, "{").unwrap();
     let undone = undo(record.0.clone()).unwrap();
-    assert!(undone.done.concat().contains("moved aside"), "{undone:?}");
+    assert!(undone.done.concat().contains("moved to"), "{undone:?}");
     assert!(names.iter().all(|name| link(name).is_none()));
 }
 

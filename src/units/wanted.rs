@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
+use supervisor::state_file::move_aside;
 
-use crate::fence::move_aside;
 use crate::runtime_dir::write_durably;
 
 /// What is wanted, and where it is written down.
@@ -33,8 +33,7 @@ impl Wanted {
                 Ok(written) => (written.up, None),
                 Err(error) => {
                     let aside = move_aside(&file);
-                    let what = format!("{} is damaged ({error})", file.display());
-                    (true, Some(format!("{what}: moved to {}", aside.display())))
+                    (true, Some(format!("{} is damaged ({error}): {aside}", file.display())))
                 }
             },
         };
@@ -73,7 +72,7 @@ mod tests {
         assert!(!load().0.is_up());
         std::fs::write(&file, "{").unwrap();
         let (wanted, problem) = load();
-        assert!(wanted.is_up() && problem.is_some_and(|it| it.contains("is damaged")));
+        assert!(wanted.is_up() && problem.is_some_and(|it| it.contains(".corrupt-1")));
         assert!(!load().0.is_up(), "it was moved aside");
         for entry in std::fs::read_dir(std::env::temp_dir()).unwrap().flatten() {
             if entry.path().to_string_lossy().starts_with(&*file.to_string_lossy()) {

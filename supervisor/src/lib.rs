@@ -15,4 +15,5 @@ pub mod graph;
 pub mod kubelet;
 pub mod readiness;
 pub mod run;
+pub mod state_file;
 pub mod unit;

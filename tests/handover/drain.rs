@@ -148,9 +148,9 @@ fn marks_that_cannot_be_read_are_moved_aside_and_told_of() {
     std::fs::write(&file, "{\"routers\": {\"api").unwrap();
     net.start(&[M1], &mainstay());
     let corrupt = net.event(M1, "state_corrupt");
-    assert!(corrupt["what"].as_str().unwrap().contains("drained.corrupt"), "{corrupt}");
+    assert!(corrupt["what"].as_str().unwrap().contains("drained.json.corrupt-1"), "{corrupt}");
     net.router_until(M1, "healthy", |router| router["eligibility"] == "healthy");
-    assert!(file.with_extension("corrupt").exists());
+    assert!(file.with_extension("json.corrupt-1").exists());
 }
 
 #[test]

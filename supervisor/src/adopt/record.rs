@@ -11,12 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::backend::Identity;
 use crate::core::Memory;
+use crate::state_file::move_aside;
 use crate::unit::Name;
 
 /// Newer files are not understood.
 const VERSION: u32 = 1;
-/// So many files that could not be read are kept.
-const MOST_CORRUPT: u32 = 100;
 
 /// What is on disk. A contract between versions: fields are added, with a default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,28 +94,12 @@ pub fn load(path: &Path, boot: &str) -> Loaded {
         Err(error) => error.to_string(),
     };
     let shown = path.display();
-    let fate = match move_aside(path) {
-        Ok(aside) => format!("it was moved to {}", aside.display()),
-        Err(error) => format!("it could not be moved aside either ({error}): remove it"),
-    };
+    let aside = move_aside(path);
     let warning = format!(
-        "the supervisor's state {shown} could not be read ({broken}); {fate}, and what runs was looked up instead: \
+        "the supervisor's state {shown} could not be read ({broken}): {aside}, and what runs was looked up instead: \
          check `mainstay unit list` for units that you had stopped"
     );
     Loaded { memory: BTreeMap::new(), warning: Some(warning) }
-}
-
-/// Renames a file to the first free name with `.corrupt-N`; the last name is used again.
-fn move_aside(path: &Path) -> io::Result<PathBuf> {
-    let aside = |number: u32| {
-        let mut name = OsString::from(path);
-        name.push(format!(".corrupt-{number}"));
-        PathBuf::from(name)
-    };
-    let free = (1..MOST_CORRUPT).map(aside).find(|it| !it.exists());
-    let target = free.unwrap_or_else(|| aside(MOST_CORRUPT));
-    fs::rename(path, &target)?;
-    Ok(target)
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::state_file::move_aside;
+
 /// What is known of the tarballs in the folder, by file name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Record {
@@ -44,7 +46,9 @@ impl Record {
     pub(super) fn read(path: &Path) -> Self {
         let Ok(bytes) = fs::read(path) else { return Self::default() };
         serde_json::from_slice(&bytes).unwrap_or_else(|error| {
-            tracing::warn!("{} is no record of images: {error}; loading all again", path.display());
+            let aside = move_aside(path);
+            let path = path.display();
+            tracing::warn!("{path} is no record of images ({error}): {aside}; loading all again");
             Self::default()
         })
     }
@@ -79,6 +83,7 @@ mod tests {
         assert_eq!(Record::read(&path), record);
         fs::write(&path, "{").unwrap();
         assert_eq!(Record::read(&path), Record::default());
+        assert!(directory.join("images.json.corrupt-1").exists());
         fs::remove_dir_all(&directory).unwrap();
     }
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::data::Place;
 use super::{ClusterId, Error, MemberId};
+use crate::state_file::move_aside;
 
 const FILE: &str = "etcd.json";
 
@@ -76,9 +77,7 @@ impl Record {
         if let Ok(record) = serde_json::from_slice(&text) {
             return Ok(Read { record, moved_aside: None });
         }
-        let free = (1..).map(|n| state_dir.join(format!("{FILE}.corrupt-{n}")));
-        let aside = free.into_iter().find(|it| !it.exists()).unwrap_or_default();
-        std::fs::rename(&path, &aside).map_err(Error::file("move aside", &path))?;
+        let aside = move_aside(&path).path().map_err(Error::file("move aside", &path))?;
         Ok(Read { record: Self::Nothing, moved_aside: Some(aside) })
     }
 
