@@ -37,6 +37,8 @@ Daemons (NODE is m1.. or all)
                              as kubeadm's documentation has it. Start the apiservers first
     --bin FILE               the mainstay to run
     --hangable               with a disk, a journal and names that mainstay-lab can make hang
+    --units etcd|kubelet     with dockerd and etcd beneath the VIP, or kubelet too; then: mainstay m1 init
+    --live-restore true|false  whether containers outlive that dockerd (default true)
   configure NODE OPTION...   other options for one that runs (mainstay, keepalived): it reloads
   stop NODE                  orderly
   reload NODE                SIGHUP
@@ -46,6 +48,11 @@ Daemons (NODE is m1.. or all)
   versions                   of mainstay and of the others that are installed
   pids NODE                  print: parent PID child PID (- where there is none)
   mainstay NODE ARGUMENT...  its command line there, such as: mainstay m1 explain
+
+Units, of routers that were started with --units
+  units docker NODE ARGUMENT...  docker's command line, such as: units docker m1 ps
+  units power-off NODE       all that runs there is killed; the disk stays
+  units lose NODE            the disk is lost too: what is started there next is a new machine
 
 Apiservers, fake ones (NODE is m1.. or all)
   apiserver start NODE       HTTPS on port 6443; needs the built mainstay-lab
@@ -121,6 +128,8 @@ source "$HERE/lib/config.sh"
 source "$HERE/lib/daemon.sh"
 # shellcheck source-path=SCRIPTDIR source=lib/apiserver.sh
 source "$HERE/lib/apiserver.sh"
+# shellcheck source-path=SCRIPTDIR source=lib/units.sh
+source "$HERE/lib/units.sh"
 # shellcheck source-path=SCRIPTDIR source=lib/link.sh
 source "$HERE/lib/link.sh"
 
@@ -196,6 +205,7 @@ kill_daemons() {
     apiserver_signal KILL || true
     send KILL "$node" --both || true
     wait_for 5 ended "$node" || echo "lab.sh: a daemon of $node does not end: $(pids_of "$node")" >&2
+    end_units "$node"
   done
 }
 
@@ -228,6 +238,8 @@ lab_down() {
     kill_strays "$name"
     ip netns delete "$name"
   done || true
+  remove_cgroups
+  unmount_below "$RUN"
   rm -rf "$RUN"
 }
 
@@ -239,6 +251,7 @@ kill_strays() {
       mainstay | keepalived | zebra | vrrpd | mainstay-lab | kube-apiserver | etcd) kill -KILL "$pid" 2>/dev/null || true ;;
     esac
   done
+  wait_for 5 no_units_run "${1#"$LAB-"}" || true
 }
 
 lab_status() {
@@ -327,6 +340,7 @@ case $verb in
   nodes) need_up; nodes ;;
   versions) daemon_versions ;;
   mainstay) mainstay_command "$@" ;;
+  units) units "$@" ;;
   apiserver) apiserver "$@" ;;
   pids) need_node "${1:-}"; pids_of "$1" ;;
   cut) link_cut "$@" ;;

@@ -2,7 +2,7 @@
 # The daemons' configuration: the same virtual routers in the words of each. Sourced by lab.sh.
 #
 # It speaks of the node $node and of what daemon_start was asked for: interval, preempt, lease,
-# families, routers, links, mac, transport, checksum, priorities and checked.
+# families, routers, links, mac, transport, checksum, priorities, checked and units.
 
 number() { echo "${1#m}"; }
 # The last part of a member's addresses, of either family.
@@ -79,6 +79,7 @@ mainstay_config() {
   done
   each_virtual_router mainstay_virtual_router
   [[ -z $checked ]] || mainstay_check
+  [[ -z $units ]] || units_config
 }
 
 # kubeadm's setup is keepalived's alone: beside it, the defaults.

@@ -35,6 +35,7 @@ daemon_configure() { only_configure=yes daemon_start "$@"; }
 daemon_start() {
   local nodes node daemon=mainstay interval=1s preempt=default lease=3s binary=""
   local families=4 routers=1 links=1 mac="" transport=multicast checksum=auto priorities="" checked="" hangable=""
+  local units="" live_restore=true
   nodes=$(each_node "${1:-}"); shift
   while (($#)); do
     case $1 in
@@ -45,6 +46,7 @@ daemon_start() {
       --lease) lease=${2:-} ;; --bin) binary=${2:-} ;; --family) families=${2:-} ;;
       --routers) routers=${2:-} ;; --links) links=${2:-} ;; --checksum) checksum=${2:-} ;;
       --priority) priorities=${2:-} ;; --check) checked=${2:-} ;;
+      --units) units=${2:-} ;; --live-restore) live_restore=${2:-} ;;
       *) bad_usage "start does not know '$1'" ;;
     esac
     (($# > 1)) || bad_usage "$1 needs a value"
@@ -75,6 +77,8 @@ check_start() { # uses the variables of daemon_start
   [[ $priorities =~ ^(m[0-9]+=[0-9]+(,m[0-9]+=[0-9]+)*)?$ ]] || bad_usage "priorities are such as m1=255,m2=100, not '$priorities'"
   [[ -z $checked || $checked == kubeadm ]] || milliseconds "$checked" >/dev/null
   [[ -z $checked || -f $RUN/pki/ca.crt ]] || die "no apiserver runs: lab.sh apiserver start all"
+  check_units
+  [[ -z $units || $daemon == mainstay ]] || bad_usage "$daemon has no units"
   case $daemon in
     mainstay) [[ -n $binary ]] || binary=$(mainstay_binary) ;;
     keepalived)
@@ -107,6 +111,7 @@ start_one() { # uses the variables of daemon_start
   case $daemon in
     mainstay)
       write_config
+      [[ -z $units ]] || prepare_units
       command=("$binary" run --config "$dir/mainstay.toml" --node "$node"
         --runtime-dir "$dir/run" --state-dir "$dir/state") ;;
     keepalived)
