@@ -165,6 +165,24 @@ pub enum Checked {
     Kubeadm,
 }
 
+/// The last of the units beneath the VIP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beneath {
+    /// dockerd, images and etcd.
+    Etcd,
+    /// And kubelet.
+    Kubelet,
+}
+
+/// What runs beneath the VIP (mainstay only).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Units {
+    /// Up to which unit.
+    pub beneath: Beneath,
+    /// Whether containers outlive dockerd.
+    pub live_restore: bool,
+}
+
 /// A daemon and its configuration; the same on every router.
 #[derive(Clone, Debug)]
 pub struct Daemon {
@@ -198,6 +216,8 @@ pub struct Daemon {
     /// Whether its disk, its journal, its standard error and the resolution of names can be made to
     /// hang: by [`crate::Surroundings`], which must be there first.
     pub hangable: bool,
+    /// What runs beneath the VIP.
+    pub units: Option<Units>,
 }
 
 impl Daemon {
@@ -218,6 +238,7 @@ impl Daemon {
             priorities: Vec::new(),
             checked: Checked::No,
             hangable: false,
+            units: None,
         }
     }
 
@@ -268,6 +289,14 @@ impl Daemon {
             Checked::No => {}
             Checked::Each(interval) => options.extend(["--check".into(), interval.to_string()]),
             Checked::Kubeadm => options.extend(["--check".into(), "kubeadm".into()]),
+        }
+        if let Some(Units { beneath, live_restore }) = self.units {
+            let last = match beneath {
+                Beneath::Etcd => "etcd",
+                Beneath::Kubelet => "kubelet",
+            };
+            options.extend(["--units".into(), last.into()]);
+            options.extend(["--live-restore".into(), live_restore.to_string()]);
         }
         if self.hangable {
             options.push("--hangable".into());

@@ -29,7 +29,7 @@ pub(crate) struct Call {
     timeout: Duration,
 }
 
-type Stream = StreamOwned<ClientConnection, TcpStream>;
+pub(crate) type Stream = StreamOwned<ClientConnection, TcpStream>;
 
 impl Call {
     pub(crate) const fn new(
@@ -86,7 +86,8 @@ fn exchange(call: &Call, path: &str) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-fn is_whole(text: &[u8]) -> bool {
+/// Whether all of an answer with a length is there.
+pub(crate) fn is_whole(text: &[u8]) -> bool {
     parse(&String::from_utf8_lossy(text)).is_some()
 }
 

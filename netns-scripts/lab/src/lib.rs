@@ -10,11 +10,13 @@
 mod address_watch;
 pub mod apiserver;
 mod bench;
+pub mod bring_up;
 mod capture;
 mod clock;
 mod daemon;
 pub mod docker;
 mod error;
+pub mod etcd;
 mod flood;
 mod frame;
 mod hogs;
@@ -50,7 +52,9 @@ pub use apiserver::{API_PORT, Answer, Apiservers, Launcher};
 pub use bench::Bench;
 pub use capture::{Direction, Keep, Seen, Tap};
 pub use clock::{Stamp, sleep_until};
-pub use daemon::{Checked, ChecksumForm, Daemon, Families, Interval, Kind, Preempt};
+pub use daemon::{
+    Beneath, Checked, ChecksumForm, Daemon, Families, Interval, Kind, Preempt, Units,
+};
 pub use error::LabError;
 pub use flood::{Flood, FloodReport, Malformed, lower_priority};
 pub use frame::{

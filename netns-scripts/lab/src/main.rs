@@ -4,12 +4,14 @@
 
 use std::fs;
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand, ValueEnum};
+use lab::bring_up::{self, BringUp};
+use lab::etcd::{Access, Found, Writer, Written};
 use lab::plan::{Job, Plan, Preset};
 use lab::scenario::{self, Scenario, Section, Setup, Spans};
 use lab::{
@@ -130,6 +132,34 @@ enum Command {
         mainstay: Option<PathBuf>,
         /// Where the picture goes.
         file: PathBuf,
+    },
+    /// Bring up the units of all routers in a lab that is up, and print what each of them took.
+    BringUp {
+        #[command(flatten)]
+        name: LabName,
+        /// What brings them up: init, once in the life of an etcd cluster, or up.
+        #[arg(default_value = "init")]
+        with: String,
+        /// Exit with 1 if the supervisor's own part is longer than is wanted.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Write to etcd on all routers of a lab that is up, and log what it acknowledges.
+    Write {
+        #[command(flatten)]
+        name: LabName,
+        /// For the logs.
+        folder: PathBuf,
+        /// End after this many seconds.
+        #[arg(long, default_value_t = 3600)]
+        seconds: u64,
+    },
+    /// Look for what etcd has acknowledged to `write`, on each router; exit with 1 if it is lost.
+    Written {
+        #[command(flatten)]
+        name: LabName,
+        /// The logs.
+        folder: PathBuf,
     },
     /// Measure failovers in a lab made for it and print a table.
     Measure(Measure),
@@ -252,8 +282,48 @@ fn main() -> anyhow::Result<()> {
             let svg = scenario::drawn(&lab, mainstay)?;
             fs::write(&file, svg).with_context(|| file.display().to_string())
         }
+        Command::BringUp { name, with, check } => {
+            let masters = bring_up::bring_up(&Lab::attach(&name.lab)?, &with)?;
+            print!("{}", bring_up::table(&masters));
+            let own = masters.iter().flat_map(BringUp::own_parts).max().unwrap_or_default();
+            if check && own > bring_up::OWN_PART {
+                bail!("the supervisor's own part is longer than {:?}", bring_up::OWN_PART);
+            }
+            Ok(())
+        }
+        Command::Write { name, folder, seconds } => {
+            let lab = Lab::attach(&name.lab)?;
+            let access = access(&lab)?;
+            let writer = Writer::start(&access, lab.nodes(), &folder)?;
+            sleep_until(Stamp::now() + Duration::from_secs(seconds));
+            println!("{} writes were acknowledged", writer.stop()?.writes().len());
+            Ok(())
+        }
+        Command::Written { name, folder } => written(&Lab::attach(&name.lab)?, &folder),
         Command::Measure(options) => measure(&options),
     }
+}
+
+fn access(lab: &Lab) -> anyhow::Result<Access> {
+    let first = lab.nodes().first().context("the lab has no routers")?;
+    Ok(Access::new(lab, *first)?)
+}
+
+fn written(lab: &Lab, folder: &Path) -> anyhow::Result<()> {
+    let (access, written) = (access(lab)?, Written::read(folder)?);
+    let start = written.writes().first().context("nothing was acknowledged")?.at;
+    let mut is_lost = false;
+    for &node in lab.nodes() {
+        let Found { acknowledged, lost } = written.find(&access, node)?;
+        println!("{node} has {} of {acknowledged} acknowledged writes", acknowledged - lost.len());
+        is_lost |= !lost.is_empty();
+    }
+    let silence = written.longest_silence(start).as_secs_f64();
+    println!("the longest time without an acknowledgement: {silence:.1} s");
+    if is_lost {
+        bail!("acknowledged writes are lost");
+    }
+    Ok(())
 }
 
 fn watch(name: &str, family: Family, all: bool, bound: Duration) -> anyhow::Result<()> {

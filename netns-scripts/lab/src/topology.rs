@@ -232,6 +232,32 @@ impl Lab {
             .ok_or_else(|| LabError::Command { command: "pids".into(), message: text })
     }
 
+    /// Kills all that runs on a router, units included: its power is gone. Its disk stays.
+    ///
+    /// # Errors
+    /// If something does not end.
+    pub fn power_off(&self, node: Node) -> Result<(), LabError> {
+        self.run(&["units", "power-off", &node.to_string()]).map(drop)
+    }
+
+    /// The same, and its disk is lost: what is started there next is a new machine.
+    ///
+    /// # Errors
+    /// If something does not end.
+    pub fn lose(&self, node: Node) -> Result<(), LabError> {
+        self.run(&["units", "lose", &node.to_string()]).map(drop)
+    }
+
+    /// Runs docker's command line for the dockerd of a router; what it prints.
+    ///
+    /// # Errors
+    /// If it fails.
+    pub fn docker(&self, node: Node, arguments: &[&str]) -> Result<String, LabError> {
+        let node = node.to_string();
+        let text = self.run(&[&["units", "docker", &node], arguments].concat())?;
+        Ok(text.trim_end().to_owned())
+    }
+
     /// Takes the bridge's port of a router down: the router loses its carrier.
     ///
     /// # Errors
