@@ -3,6 +3,8 @@
 //! Nothing here sleeps and hopes: every wait is for something that is seen, with [`PATIENCE`].
 #![allow(dead_code, clippy::expect_used, clippy::panic)] // No file of tests uses all of it.
 
+pub mod steady;
+
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::{Ipv4Addr, UdpSocket};

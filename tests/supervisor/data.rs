@@ -1,0 +1,76 @@
+//! etcd's data are gone, elsewhere, or have no room.
+
+use lab::Beneath;
+
+use crate::masters::{DATA, Masters, with_units};
+use crate::support::{M1, M2, M3};
+
+#[test]
+fn an_etcd_whose_data_are_gone_is_not_started_and_says_how_it_is_replaced() {
+    let Some(masters) = Masters::up(with_units(Beneath::Etcd)) else { return };
+    let data = masters.path(M1, DATA);
+    masters.run(M1, &format!("rm -r {data}/member"));
+    masters.lab().docker(M1, &["kill", "mainstay-etcd"]).unwrap();
+    masters.owned_by(M2);
+    masters.unit_is(M1, "etcd", "failed");
+    masters.shows(M1, "?");
+    masters.explains(M1, "?");
+    let ran = masters.mainstay(M1, &["up", "--timeout", "5s"]);
+    assert_eq!(ran.code, Some(5), "{ran:?}");
+    assert_eq!(masters.said(M1, &ran), "?");
+    // Nobody has begun anything in its place.
+    assert_eq!(masters.run(M1, &format!("ls -A {data}")), "");
+    masters.nothing_is_lost_on(&[M2, M3]);
+
+    // What it said helps.
+    let ran = masters.mainstay(M1, &["etcd", "replace"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    masters.well(M1);
+    masters.nothing_is_lost();
+}
+
+#[test]
+fn an_etcd_whose_disk_is_not_mounted_is_not_started_until_it_is() {
+    let Some(masters) = Masters::up(with_units(Beneath::Etcd)) else { return };
+    let data = masters.path(M1, DATA);
+    let ran = masters.mainstay(M1, &["unit", "stop", "etcd"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    masters.owned_by(M2);
+    // In the place of a disk that is no longer mounted, one that is.
+    masters.run(M1, &format!("mount -t tmpfs mssup {data}"));
+    let ran = masters.mainstay(M1, &["unit", "start", "etcd", "--timeout", "10s"]);
+    masters.shows(M1, "?");
+    assert_eq!(ran.code, Some(5), "{ran:?}");
+    masters.explains(M1, "?");
+    assert_eq!(masters.run(M1, &format!("ls -A {data}")), "");
+    masters.nothing_is_lost_on(&[M2, M3]);
+
+    // Mounted again: it starts by itself when the guard is asked next, within a minute.
+    masters.run(M1, &format!("umount {data}"));
+    masters.well(M1);
+    masters.nothing_is_lost();
+}
+
+#[test]
+fn an_etcd_whose_disk_is_full_says_so_and_goes_on_when_there_is_room() {
+    let Some(mut masters) = Masters::down(with_units(Beneath::Etcd)) else { return };
+    let data = masters.path(M1, DATA);
+    // Two segments of the log, which are made in advance, and some room.
+    masters.run(
+        M1,
+        &format!(
+            "mkdir -p {data}; chmod 700 {data}; mount -t tmpfs -o size=176m,mode=0700 mssup {data}"
+        ),
+    );
+    masters.bring_up();
+    masters.run(M1, &format!("head -c 176M /dev/zero > {data}/filler 2>/dev/null || true"));
+    masters.owned_by(M2);
+    masters.unit_until(M1, "etcd", "to say that its disk is full", |unit| {
+        unit["state"] != "ready"
+            && unit["reason"].as_str().is_some_and(|why| why.contains("is full: free space on it"))
+    });
+    masters.nothing_is_lost_on(&[M2, M3]);
+    masters.run(M1, &format!("rm {data}/filler"));
+    masters.well(M1);
+    masters.nothing_is_lost();
+}

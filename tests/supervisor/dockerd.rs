@@ -1,0 +1,76 @@
+//! dockerd is killed, restarted, or not there.
+
+use lab::{Beneath, Daemon, Stamp, Units};
+
+use crate::masters::{Masters, until, with_units};
+use crate::support::{M1, M2, M3};
+
+#[test]
+fn a_dockerd_that_is_killed_leaves_etcd_running_where_containers_outlive_it() {
+    let Some(masters) = Masters::up(with_units(Beneath::Etcd)) else { return };
+    let (etcd, start) = (masters.etcd_pid(M1), Stamp::now());
+    masters.kill_unit(M1, "dockerd");
+    masters.restarted(M1, "dockerd", 1);
+    masters.well(M1);
+    assert_eq!(masters.etcd_pid(M1), etcd, "etcd was restarted");
+    let units = "\
+units
+  dockerd            ready for SPAN (exec, restarted once)
+  └─ images          ready for SPAN (task)
+     └─ etcd         ready for SPAN (container)
+";
+    masters.shows(M1, units);
+    // In order, it is the same.
+    let ran = masters.mainstay(M1, &["unit", "restart", "dockerd"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    masters.well(M1);
+    assert_eq!(masters.etcd_pid(M1), etcd, "etcd was restarted");
+    masters.unmoved(M1, start);
+    masters.nothing_is_lost();
+}
+
+#[test]
+fn an_etcd_that_ends_with_dockerd_comes_back_with_it() {
+    let units = Units { beneath: Beneath::Etcd, live_restore: false };
+    let daemon = Daemon { units: Some(units), ..with_units(Beneath::Etcd) };
+    let Some(masters) = Masters::up(daemon) else { return };
+    let others = [M2, M3].map(|node| masters.etcd_pid(node));
+    let etcd = masters.etcd_pid(M1);
+    masters.kill_unit(M1, "dockerd");
+    masters.owned_by(M2);
+    masters.restarted(M1, "dockerd", 1);
+    masters.well(M1);
+    assert_ne!(masters.etcd_pid(M1), etcd);
+    masters.explains(M1, "?");
+    let etcd = masters.etcd_pid(M1);
+
+    let ran = masters.mainstay(M1, &["unit", "restart", "dockerd"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    masters.well(M1);
+    assert_ne!(masters.etcd_pid(M1), etcd);
+    assert_eq!([M2, M3].map(|node| masters.etcd_pid(node)), others);
+    masters.nothing_is_lost();
+}
+
+#[test]
+fn a_dockerd_that_comes_late_is_waited_for() {
+    let Some(mut masters) = Masters::down(with_units(Beneath::Etcd)) else { return };
+    let program = masters.path(M3, "bin/dockerd");
+    let real = masters.run(M3, &format!("readlink {program}; rm {program}"));
+    let mut commands = [M1, M2].map(|node| masters.spawn(node, &["init"]));
+    let ran = masters.mainstay(M3, &["init", "--timeout", "3s"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert_eq!(masters.said(M3, &ran), "?");
+    // Two of three are a quorum.
+    for command in &mut commands {
+        assert!(command.wait().unwrap().success());
+    }
+    masters.shows(M3, "?");
+    masters.degraded(M3);
+
+    // Nobody has to say anything.
+    masters.run(M3, &format!("ln -s {} {program}", real.trim()));
+    until("m3 to come up", || (masters.unit(M3, "etcd")["state"] == "ready").then_some(()));
+    masters.settle();
+    masters.nothing_is_lost();
+}
