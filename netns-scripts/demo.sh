@@ -9,10 +9,13 @@ Debian 12; touches nothing but its own namespaces, and installs missing packages
 
   sudo netns-scripts/demo.sh [--quick | --full] [--no-walk]
 
-  --quick    one or two runs of everything: about 6 minutes
-             (default: ten runs of what is fast, about 12 minutes)
-  --full     ten runs of everything: about 60 minutes
+  --quick    one or two runs of everything: about 8 minutes
+             (default: ten runs of what is fast, about 14 minutes)
+  --full     ten runs of everything: about an hour
   --no-walk  only the table
+
+Its last part has a program of its own, supervisor.sh: three masters with a real dockerd, etcd and,
+where netns-scripts/kubelet.sh has built one, kubelet each.
 HELP
 }
 
@@ -167,3 +170,4 @@ at_exit clean_up
 [[ -z $walk ]] || walk
 say "Measuring mainstay and $(keepalived --version 2>&1 | sed -n '1s/ (.*//p') in turn: median [least .. greatest]"
 measure --plan "$plan" --only failover,health,handover,jitter
+[[ -z $walk ]] || "$HERE/supervisor.sh"
