@@ -218,13 +218,16 @@ is_unit() {
   esac
 }
 
-# Of all nodes; without what the lab has recorded, too.
-remove_cgroups() {
-  local hierarchy
+# Of all nodes, also where the lab has no record of them. A process that was killed may not be gone yet.
+remove_cgroups() { wait_for 5 no_cgroups || echo "lab.sh: cgroups of $LAB are left" >&2; }
+no_cgroups() {
+  local hierarchy group left=""
   for hierarchy in $(hierarchies); do
-    find "$hierarchy" -mindepth 1 -depth -type d \( -path "$hierarchy/$LAB" -o -path "$hierarchy/$LAB/*" \
-      -o -path "$hierarchy/$LAB-m[0-9]*" \) -exec rmdir {} + 2>/dev/null || true
+    for group in "$hierarchy/$LAB" "$hierarchy/$LAB"-m[0-9]*; do
+      [[ ! -d $group ]] || find "$group" -depth -type d -exec rmdir {} + || left=yes
+    done
   done
+  [[ -z $left ]]
 }
 
 # --- by hand -----------------------------------------------------------------------------

@@ -10,8 +10,7 @@ use crate::support::{M1, M2, M3};
 fn voters(masters: &Masters, node: Node) -> Vec<String> {
     let ran = masters.mainstay(node, &["etcd", "members", "-o", "json"]);
     let document: Value = serde_json::from_str(&ran.stdout).unwrap_or_default();
-    let members = document["data"]["members"].as_array().or(document["data"].as_array());
-    let members = members.cloned().unwrap_or_default();
+    let members = document["data"].as_array().cloned().unwrap_or_default();
     let voters = members.iter().filter(|member| member["learner"] != true);
     let mut names: Vec<String> =
         voters.map(|member| member["name"].as_str().unwrap_or_default().to_owned()).collect();

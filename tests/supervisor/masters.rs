@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::ops::Deref;
 use std::path::PathBuf;
-use std::process::Child;
+use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -194,12 +194,14 @@ impl Masters {
         });
     }
 
-    /// What runs for the units of a node.
+    /// What runs for the units of a node: all but the loading of images, which runs each time that
+    /// mainstay starts.
     pub fn identities(&self, node: Node) -> Vec<(String, Value)> {
         let status = self.status(node);
         let units = status["units"].as_array().cloned().unwrap_or_default();
         let name = |unit: &Value| unit["name"].as_str().unwrap().to_owned();
-        units.iter().map(|unit| (name(unit), unit["identity"].clone())).collect()
+        let lasting = units.iter().filter(|unit| unit["name"] != "images");
+        lasting.map(|unit| (name(unit), unit["identity"].clone())).collect()
     }
 
     /// The process id of etcd in its container.
@@ -227,7 +229,7 @@ impl Masters {
 
     /// Begins a command on a node, for the daemon that runs there.
     pub fn spawn(&self, node: Node, arguments: &[&str]) -> Child {
-        self.command(node, arguments).spawn().unwrap()
+        self.command(node, arguments).stdout(Stdio::null()).spawn().unwrap()
     }
 
     // ---- What must hold ----

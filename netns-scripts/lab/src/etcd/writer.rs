@@ -14,7 +14,7 @@ use super::written::{Acknowledged, Written, key};
 use crate::{LabError, Node, Stamp, sleep_until, within};
 
 /// Between two writes to one member.
-const PACE: Duration = Duration::from_millis(10);
+const PACE: Duration = Duration::from_millis(20);
 /// After one that failed.
 const PAUSE: Duration = Duration::from_millis(100);
 
