@@ -52,7 +52,7 @@ fn nothing_is_destroyed_without_a_quorum_and_a_snapshot_begins_a_new_cluster() {
     let written = masters.stop_writing();
     let ran = masters.mainstay(M1, &["etcd", "snapshot", "-o", "json"]);
     let document: Value = serde_json::from_str(&ran.stdout).unwrap();
-    let snapshot = document["data"]["snapshot"]["path"].as_str().unwrap().to_owned();
+    let snapshot = document["data"]["snapshot"]["path"].as_str().unwrap();
 
     let (etcd, start) = (masters.etcd_pid(M1), Stamp::now());
     masters.lab().lose(M2).unwrap();
@@ -64,7 +64,7 @@ fn nothing_is_destroyed_without_a_quorum_and_a_snapshot_begins_a_new_cluster() {
     masters.explains(M1, "?");
     assert_eq!(masters.etcd_pid(M1), etcd, "etcd was restarted");
     masters.unmoved(M1, start);
-    for command in [&["etcd", "replace", "m2"][..], &["leave"], &["etcd", "restore", &snapshot]] {
+    for command in [&["etcd", "replace", "m2"][..], &["leave"], &["etcd", "restore", snapshot]] {
         let ran = masters.mainstay(M1, command);
         assert_eq!(ran.code, Some(5), "{command:?}: {ran:?}");
     }
@@ -78,7 +78,7 @@ fn nothing_is_destroyed_without_a_quorum_and_a_snapshot_begins_a_new_cluster() {
     // What status said helps.
     for command in [
         &["unit", "stop", "etcd", "--force"][..],
-        &["etcd", "restore", &snapshot],
+        &["etcd", "restore", snapshot],
         &["unit", "start", "etcd"],
     ] {
         let ran = masters.mainstay(M1, command);

@@ -77,7 +77,7 @@ impl Written {
     /// If one cannot be read. A last line that is cut short is left out: its writer was killed.
     pub fn read(folder: &Path) -> Result<Self, LabError> {
         let read = || -> io::Result<Self> {
-            let mut all = Vec::new();
+            let mut all: Vec<Acknowledged> = Vec::new();
             for entry in std::fs::read_dir(folder)? {
                 let text = std::fs::read_to_string(entry?.path())?;
                 let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
@@ -85,7 +85,7 @@ impl Written {
                     all.push(line.parse()?);
                 }
             }
-            all.sort_by_key(|write: &Acknowledged| write.at);
+            all.sort_by_key(|write| write.at);
             Ok(Self(all))
         };
         read().map_err(LabError::instrument("reading a writer's logs"))
