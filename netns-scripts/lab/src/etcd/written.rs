@@ -127,7 +127,7 @@ impl Written {
         let mut last: BTreeMap<&str, u64> = BTreeMap::new();
         for write in &self.0 {
             let (prefix, number) = write.key.rsplit_once('/').unwrap_or_default();
-            let number = number.parse().map_err(io::Error::other)?;
+            let number = number.parse::<u64>().map_err(io::Error::other)?;
             let greatest = last.entry(prefix).or_default();
             *greatest = number.max(*greatest);
         }
