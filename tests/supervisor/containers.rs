@@ -43,6 +43,6 @@ fn an_etcd_whose_container_is_removed_gets_a_new_one() {
     let Some(masters) = harmed(&["rm", "--force", "mainstay-etcd"]) else { return };
     masters.shows(M1, UNITS);
     let ended = masters.event_where(M1, "unit_ended", |event| event["detail"]["unit"] == "etcd");
-    assert_eq!(ended["why"], "the container was removed");
+    assert_eq!(ended["why"], "killed by SIGKILL");
     masters.explains(M1, "?");
 }

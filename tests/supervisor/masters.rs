@@ -14,7 +14,7 @@ use lab::{Beneath, Daemon, Family, Node, Stamp, Units};
 use serde_json::Value;
 
 use crate::support::steady::{says, steady, without_machine};
-use crate::support::{M1, M2, M3, Net, Ran, mainstay};
+use crate::support::{M1, M2, M3, Net, mainstay};
 
 /// How long a unit may take, with a backoff of a minute before it.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -271,20 +271,41 @@ impl Masters {
         self.steady(node, &(steady(block.unwrap_or_default()).trim_end().to_owned() + "\n"))
     }
 
-    /// What a command says on standard error, without what differs from run to run.
-    pub fn said(&self, node: Node, ran: &Ran) -> String {
-        self.steady(node, &steady(&ran.stderr))
+    /// A command ends with `code` and says this on standard error.
+    #[track_caller]
+    pub fn fails(&self, node: Node, command: &[&str], code: i32, expected: &str) {
+        let ran = self.mainstay(node, command);
+        assert_eq!(ran.code, Some(code), "{ran:?}");
+        self.compare(node, expected, &self.steady(node, &steady(&ran.stderr)));
+    }
+
+    #[track_caller]
+    fn compare(&self, node: Node, expected: &str, said: &str) {
+        if expected == "?" {
+            let at = std::panic::Location::caller();
+            println!("TEXT {at} {node}\n{said}ENDTEXT");
+            return;
+        }
+        assert_eq!(said, expected, "on {node}:\n{said}");
     }
 
     /// Waits until `explain` on `node` says this.
     #[track_caller]
     pub fn explains(&self, node: Node, expected: &str) {
+        if expected == "?" {
+            std::thread::sleep(Duration::from_secs(2));
+            return self.compare(node, expected, &self.explained(node));
+        }
         says(node, expected, || self.explained(node));
     }
 
     /// Waits until the units of `status` on `node` are these.
     #[track_caller]
     pub fn shows(&self, node: Node, expected: &str) {
+        if expected == "?" {
+            std::thread::sleep(Duration::from_secs(2));
+            return self.compare(node, expected, &self.units_shown(node));
+        }
         says(node, expected, || self.units_shown(node));
     }
 

@@ -101,6 +101,8 @@ fn units(steps: &[Value], begun: i64) -> Vec<Unit> {
                 let at = at - begun;
                 units.push(Unit { name: name.to_owned(), started: at, ready: at });
             }
+            // It was looked for what runs already; it is not being started yet.
+            ("blocked", Some(index)) => drop(units.remove(index)),
             (_, Some(index)) => units[index].ready = at - begun,
             (_, None) => {}
         }
@@ -201,6 +203,7 @@ mod tests {
         let steps = [
             json!({ "at": "1970-01-01T00:00:00.000Z", "text": "etcd becomes ready once ..." }),
             step("0.100", "dockerd", "starting"),
+            step("0.100", "etcd", "starting"),
             step("0.200", "etcd", "blocked: waits for dockerd"),
             step("1.000", "dockerd", "running: does not answer yet"),
             step("2.000", "dockerd", "ready"),
