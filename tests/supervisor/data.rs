@@ -13,9 +13,29 @@ fn an_etcd_whose_data_are_gone_is_not_started_and_says_how_it_is_replaced() {
     masters.lab().docker(M1, &["kill", "mainstay-etcd"]).unwrap();
     masters.owned_by(M2);
     masters.unit_is(M1, "etcd", "failed");
-    masters.shows(M1, "?");
-    masters.explains(M1, "?");
-    masters.fails(M1, &["up", "--timeout", "5s"], 5, "?");
+    masters.shows(M1, "\
+units
+  dockerd            ready for SPAN (exec)
+  └─ images          ready for SPAN (task)
+     └─ etcd         failed for SPAN (container): etcd is not started: this node is member ID of cluster ID, but DIR/etcd has been emptied. Put the data back, or mount its disk. If it is lost for good and other members live: mainstay etcd replace. If all are lost: mainstay etcd restore FILE
+");
+    masters.explains(M1, "\
+apiserver  10.51.0.100 is on m2 (10.51.0.12), for SPAN (since TIME)
+  why         m2 is healthy, priority 244
+              m1 is degraded: it takes over from nobody that lives
+  last move   m1 -> m2, SPAN ago
+              TIME  m2 advertises priority 244 and wins
+              TIME  the effective priority falls from 254 to 126
+              TIME  the check etcd is sick: etcd does not answer: etcd at https://127.0.0.1:2379 cannot be reached: transport error: tcp connect error: Connection refused (os error 111); is it running (`mainstay status`), and is the way there open?
+              TIME  the unit etcd does not run and is started again: killed by SIGKILL
+  would move  m2 degrades or is drained: m3, if healthy, takes over after 18 ms, m1 does not while it is degraded
+              m2 falls silent: m3, if healthy, takes over after 618 ms, else m1 after 702 ms
+              on purpose: `mainstay vip drain` on m2
+  WRONG       the check etcd has been sick for SPAN: etcd does not answer: etcd at https://127.0.0.1:2379 cannot be reached: transport error: tcp connect error: Connection refused (os error 111); is it running (`mainstay status`), and is the way there open?
+");
+    masters.fails(M1, &["up", "--timeout", "5s"], 5, "\
+mainstay: etcd is failed: etcd is not started: this node is member ID of cluster ID, but DIR/etcd has been emptied. Put the data back, or mount its disk. If it is lost for good and other members live: mainstay etcd replace. If all are lost: mainstay etcd restore FILE
+");
     // Nobody has begun anything in its place.
     assert_eq!(masters.run(M1, &format!("ls -A {data}")), "");
     masters.nothing_is_lost_on(&[M2, M3]);
@@ -36,9 +56,29 @@ fn an_etcd_whose_disk_is_not_mounted_is_not_started_until_it_is() {
     masters.owned_by(M2);
     // In the place of a disk that is no longer mounted, one that is.
     masters.run(M1, &format!("mount -t tmpfs mssup {data}"));
-    masters.fails(M1, &["unit", "start", "etcd", "--timeout", "10s"], 5, "?");
-    masters.shows(M1, "?");
-    masters.explains(M1, "?");
+    masters.fails(M1, &["unit", "start", "etcd", "--timeout", "10s"], 5, "\
+mainstay: etcd is failed: etcd is not started: this node is member ID of cluster ID, but DIR/etcd is on another file system (tmpfs mounted at DIR/etcd, number ID) than its data was (DISK). Mount the disk with the data. If it is lost for good: mainstay etcd replace
+");
+    masters.shows(M1, "\
+units
+  dockerd            ready for SPAN (exec)
+  └─ images          ready for SPAN (task)
+     └─ etcd         failed for SPAN (container): etcd is not started: this node is member ID of cluster ID, but DIR/etcd is on another file system (tmpfs mounted at DIR/etcd, number ID) than its data was (DISK). Mount the disk with the data. If it is lost for good: mainstay etcd replace
+");
+    masters.explains(M1, "\
+apiserver  10.51.0.100 is on m2 (10.51.0.12), for SPAN (since TIME)
+  why         m2 is healthy, priority 244
+              m1 is degraded: it takes over from nobody that lives
+  last move   m1 -> m2, SPAN ago
+              TIME  m2 advertises priority 244 and wins
+              TIME  the effective priority falls from 254 to 126
+              TIME  the check etcd is sick: etcd does not answer: etcd at https://127.0.0.1:2379 cannot be reached: transport error: tcp connect error: Connection refused (os error 111); is it running (`mainstay status`), and is the way there open?
+              TIME  the unit etcd is being stopped
+  would move  m2 degrades or is drained: m3, if healthy, takes over after 18 ms, m1 does not while it is degraded
+              m2 falls silent: m3, if healthy, takes over after 618 ms, else m1 after 702 ms
+              on purpose: `mainstay vip drain` on m2
+  WRONG       the check etcd has been sick for SPAN: etcd does not answer: etcd at https://127.0.0.1:2379 cannot be reached: transport error: tcp connect error: Connection refused (os error 111); is it running (`mainstay status`), and is the way there open?
+");
     assert_eq!(masters.run(M1, &format!("ls -A {data}")), "");
     masters.nothing_is_lost_on(&[M2, M3]);
 

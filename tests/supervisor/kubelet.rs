@@ -15,7 +15,7 @@ fn a_kubelet_that_is_killed_is_started_again_and_nothing_else_is_touched() {
     let (etcd, dockerd) = (masters.etcd_pid(M1), masters.pid(M1, "dockerd"));
     let start = Stamp::now();
     masters.kill_unit(M1, "kubelet");
-    masters.restarted(M1, "kubelet", 1);
+    masters.restarted(M1, "kubelet");
     let units = "\
 units
   dockerd            ready for SPAN (exec)
