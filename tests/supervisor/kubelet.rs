@@ -46,7 +46,13 @@ fn a_kubelet_that_ends_again_and_again_is_named_and_harms_nobody() {
     let ran = masters.mainstay(M1, &["apply", "kubelet", "--timeout", "20s"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
     masters.unit_is(M1, "kubelet", "crash-looping");
-    masters.shows(M1, "?");
+    masters.shows(M1, "\
+units
+  dockerd            ready for SPAN (exec)
+  └─ images          ready for SPAN (task, restarted once)
+     └─ etcd         ready for SPAN (container)
+        └─ kubelet   crash-looping for SPAN (exec, restarted 5 times): exited with code 255; next attempt in SPAN
+");
     masters.event_where(M1, "unit_crash_loop", |event| event["detail"]["unit"] == "kubelet");
     assert_eq!((masters.etcd_pid(M1), masters.pid(M1, "dockerd")), (etcd, dockerd));
 
