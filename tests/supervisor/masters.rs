@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use lab::bring_up::{self, OWN_PART};
 use lab::etcd::{Access, Found, Writer, Written};
-use lab::{Beneath, Daemon, Family, Node, Stamp, Units};
+use lab::{Beneath, Daemon, Node, Stamp, Units};
 use serde_json::Value;
 
 use crate::support::steady::{says, steady, without_machine};
