@@ -7,14 +7,14 @@ usage() {
 Brings up three masters from one configuration file, each in a network namespace with a real dockerd,
 a real etcd in a container and a real kubelet, and prints what each unit took. Then it does harm to
 them while a client writes to etcd, and looks for every write that etcd acknowledged. Needs root and
-Rust, on Debian 12; installs missing packages with apt-get.
+Rust, on Debian 12; installs missing packages with apt-get. About three minutes, and as many to build.
 
   sudo netns-scripts/supervisor.sh [--keep] [--check]
 
   --keep     leave the masters up: lab.sh --lab units ..., see lab.sh --help
   --check    exit with 1 if the supervisor's own part between two units is longer than is wanted
 
-kubelet takes part where it was built before: netns-scripts/kubelet.sh, about five minutes.
+kubelet takes part where it was built before, by netns-scripts/kubelet.sh, in about five minutes.
 
 Environment
   MAINSTAY_BIN, LAB_BIN   programs that are built already
@@ -46,6 +46,7 @@ source "$HERE/lib/prepare.sh"
 source "$HERE/lib/measure.sh"
 
 note() { printf '  %s\n' "$*"; }
+indented() { sed 's/^\(..*\)/  \1/'; }
 lab() { "$HERE/lab.sh" "$@"; }
 
 build() {
@@ -56,19 +57,31 @@ build() {
   export MAINSTAY_BIN=$target/release/mainstay LAB_BIN=$target/release/mainstay-lab
 }
 
+last_unit() { if [[ -x $KUBELET ]]; then echo kubelet; else echo etcd; fi; }
+# A master's configuration is written each time, and is always the same.
+start() { lab start "$1" --interval 100ms --units "$(last_unit)"; }
+
+# --- what is there -----------------------------------------------------------------------
+
 # within_seconds SECONDS COMMAND...: waits until the command succeeds.
 within_seconds() {
   local end=$((SECONDS + $1)); shift
   until "$@"; do ((SECONDS < end)) || return 1; sleep 0.1; done
 }
 
-# Everything is ready, and the node a good place for the VIP: status has nothing to complain of. What
-# the machine refuses the daemon is no matter of the units.
+# unit NODE NAME: its line, such as `etcd ready for 3s (container)`.
+unit() { lab mainstay "$1" unit list | grep -o "$2 .*"; }
+is_ready() { [[ $(unit "$1" "$2") == *" ready for "* ]]; }
+was_restarted() { [[ $(unit "$1" "$2") == *" ready for "*restarted* ]]; }
+has_failed() { [[ $(unit "$1" "$2") == *" failed for "* ]]; }
+
+# All units are ready, and the node is a good place for the VIP: a degraded one advertises less.
 is_well() {
-  local text
-  text=$(lab mainstay "$1" status 2>/dev/null) || [[ $? == 3 ]] || return 1
-  [[ $text == *"etcd "*"ready for"* && $text != *degraded:* ]] \
-    && ! grep -qE '^ .*(dockerd|images|etcd|kubelet) +(blocked|starting|running|backoff|stopp|failed|crash)' <<<"$text"
+  local units
+  units=$(lab mainstay "$1" unit list 2>/dev/null) && [[ -n $units ]] || return 1
+  ! grep -qv ' ready for ' <<<"$units" || return 1
+  [[ $(lab mainstay "$1" status -o json | tr -d ' \n') =~ \"priority\":([0-9]+),\"effective_priority\":([0-9]+) ]] \
+    && [[ ${BASH_REMATCH[1]} == "${BASH_REMATCH[2]}" ]]
 }
 all_well() {
   local node
@@ -76,26 +89,32 @@ all_well() {
     within_seconds 120 is_well "$node" || { lab mainstay "$node" status; die "$node is not well"; }
   done
 }
-owned_by_other() { local owners; owners=$(lab owners); [[ -n $owners && $owners != *"$1"* ]]; }
-show() {
-  all_well
-  note "the VIP is on $(lab owners | paste -sd' '); the units of $1:"
-  lab mainstay "$1" status | sed -n '/^units/,/^$/p'
-}
-containers() { lab units docker "$1" inspect --format '{{.Id}} {{.State.Pid}}' mainstay-etcd; }
 
-last_unit() { if [[ -x $KUBELET ]]; then echo kubelet; else echo etcd; fi; }
+owned_by_one() { [[ $(lab owners | wc -l) == 1 ]]; }
+owned_by_other() { owned_by_one && [[ $(lab owners) != "$1" ]]; }
+moved_from() { within_seconds 20 owned_by_other "$1" || die "the VIP is still on $1"; }
+show() { note "the VIP is on $(lab owners | paste -sd' '); the units of $1:"; lab mainstay "$1" unit list; }
+
+# The container of etcd and its process.
+etcd_of() { lab units docker "$1" inspect --format '{{.Id}} {{.State.Pid}}' mainstay-etcd; }
+kill_etcd() { lab units docker "$1" kill mainstay-etcd >/dev/null; }
+
+# --- the walk ----------------------------------------------------------------------------
 
 bring_up() {
-  say "Three masters, each with its own dockerd, etcd$([[ ! -x $KUBELET ]] || echo " and kubelet"), from one file"
+  say "Three masters, each with a dockerd, an etcd$([[ ! -x $KUBELET ]] || echo " and a kubelet") of its own"
+  [[ -x $KUBELET ]] || note "without kubelet: there is none at $KUBELET; netns-scripts/kubelet.sh builds one, in five minutes"
   lab down
   lab up 3
-  lab start all --interval 100ms --units "$(last_unit)"
+  start all
   cmp "$RUN/m1/mainstay.toml" "$RUN/m2/mainstay.toml" && cmp "$RUN/m1/mainstay.toml" "$RUN/m3/mainstay.toml"
-  sed -n '/^\[supervisor\]/,$p' "$RUN/m1/mainstay.toml" | sed 's/^./  &/'
-  say "mainstay init, on all three at the same time"
-  "$LAB_BIN" bring-up "${check[@]}"
-  lab mainstay m1 etcd status
+  note "one configuration file, the same on each: $RUN/m1/mainstay.toml"
+
+  say "mainstay init on all three at the same time: what it took"
+  "$LAB_BIN" bring-up "${check[@]}" | indented
+  all_well
+  show m1
+  lab mainstay m1 etcd status | indented
 }
 
 walk() {
@@ -106,46 +125,60 @@ walk() {
   within_seconds 20 test -s "$RUN/written/m3.log" || die "nothing is acknowledged"
 
   active=$(lab owners)
-  say "etcd on $active, which has the VIP, is killed"
-  lab units docker "$active" kill mainstay-etcd >/dev/null
-  within_seconds 20 owned_by_other "$active" || die "nobody took over"
+  say "etcd on $active, which has the VIP, is killed: another master takes the VIP, and etcd comes back"
+  kill_etcd "$active"
+  moved_from "$active"
+  all_well
   show "$active"
-  lab mainstay "$active" explain
+  lab mainstay "$active" explain | indented
 
   active=$(lab owners)
-  before=$(containers "$active")
-  say "dockerd on $active is killed: containers outlive it"
+  before=$(etcd_of "$active")
+  say "dockerd on $active is killed: etcd's container outlives it, nothing moves"
   kill -KILL "$(cat "$RUN/$active/docker.pid")"
-  within_seconds 20 was_restarted "$active" dockerd || die "dockerd does not come back"
+  within_seconds 60 was_restarted "$active" dockerd || die "dockerd does not come back"
+  all_well
   show "$active"
-  [[ $(containers "$active") == "$before" ]] || die "etcd was restarted"
+  [[ $(etcd_of "$active") == "$before" && $(lab owners) == "$active" ]] || die "something moved or was restarted"
 
   say "mainstay on $active is killed and started again: nothing moves, nothing is restarted"
   lab kill "$active" --parent
-  lab start "$active" --interval 100ms --units "$(last_unit)"
+  start "$active"
+  all_well
   show "$active"
-  [[ $(containers "$active") == "$before" ]] || die "etcd was restarted"
+  [[ $(etcd_of "$active") == "$before" && $(lab owners) == "$active" ]] || die "something moved or was restarted"
 
+  say "mainstay down on $active: the VIP first, then the units in reverse; and up"
+  lab mainstay "$active" down
+  note "the VIP is on $(lab owners | paste -sd' ')"
+  lab mainstay "$active" up
+  all_well
+
+  active=$(lab owners)
   say "etcd's data on $active are lost: it is not started, and says what to do"
   rm -r "$RUN/$active/etcd/member"
-  lab units docker "$active" kill mainstay-etcd >/dev/null
-  within_seconds 60 has_failed "$active" || die "etcd was started on nothing"
-  lab mainstay "$active" status | sed -n '/^units/,/^$/p'
-  lab mainstay "$active" etcd replace
+  kill_etcd "$active"
+  within_seconds 60 has_failed "$active" etcd || die "etcd was started on nothing"
+  moved_from "$active"
   show "$active"
+  lab mainstay "$active" etcd replace
+  all_well
+  lab mainstay "$active" etcd status | indented
 
-  say "What the client wrote"
-  kill -- "-$writing"
-  wait "$writing" 2>/dev/null || true
-  writing=""
-  "$LAB_BIN" written "$RUN/written"
+  say "What etcd has of the writes that it acknowledged meanwhile"
+  end_writing
+  "$LAB_BIN" written "$RUN/written" | indented
 }
-was_restarted() { [[ $(lab mainstay "$1" unit list) == *"$2 "*"restarted once"* ]]; }
-has_failed() { [[ $(lab mainstay "$1" unit list) == *"etcd "*"failed for"* ]]; }
 
 writing=""
+end_writing() {
+  [[ -n $writing ]] || return 0
+  kill -- "-$writing" 2>/dev/null || true
+  wait "$writing" 2>/dev/null || true
+  writing=""
+}
 clean_up() {
-  [[ -z $writing ]] || kill -- "-$writing" 2>/dev/null || true
+  end_writing
   [[ -n $keep ]] || lab down >/dev/null 2>&1 || true
 }
 

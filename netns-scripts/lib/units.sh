@@ -213,13 +213,16 @@ no_units_run() {
 # Whether a process is one that the units have started.
 is_unit() {
   case $(cat "/proc/$1/comm" 2>/dev/null) in
-    dockerd | containerd | containerd-shim* | runc* | etcd | etcdctl | kubelet | pause) ;;
+    dockerd | containerd | containerd-shim* | oom-runtime | runc* | etcd | etcdctl | kubelet | pause) ;;
     *) return 1 ;;
   esac
 }
 
 # Of all nodes, also where the lab has no record of them. A process that was killed may not be gone yet.
-remove_cgroups() { wait_for 5 no_cgroups || echo "lab.sh: cgroups of $LAB are left" >&2; }
+remove_cgroups() {
+  wait_for 5 no_cgroups || echo "lab.sh: cgroups of $LAB are left" >&2
+  [[ ! -f $RUN/docker.json ]] || remove_own_cgroups
+}
 no_cgroups() {
   local hierarchy group left=""
   for hierarchy in $(hierarchies); do
@@ -228,6 +231,16 @@ no_cgroups() {
     done
   done
   [[ -z $left ]]
+}
+
+# mainstay makes them below its own, which is the shell's: another lab may use them.
+remove_own_cgroups() {
+  local path hierarchy
+  while read -r path; do
+    for hierarchy in $(hierarchies); do
+      rmdir "$hierarchy$path"/mainstay-{dockerd,kubelet} 2>/dev/null || true
+    done
+  done < <(cut -d: -f3- /proc/self/cgroup | sort -u)
 }
 
 # --- by hand -----------------------------------------------------------------------------

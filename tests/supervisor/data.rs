@@ -55,7 +55,7 @@ fn an_etcd_whose_disk_is_not_mounted_is_not_started_until_it_is() {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     masters.owned_by(M2);
     // In the place of a disk that is no longer mounted, one that is.
-    masters.run(M1, &format!("mount -t tmpfs mssup {data}"));
+    masters.run(M1, &format!("mount -t tmpfs other-disk {data}"));
     masters.fails(M1, &["unit", "start", "etcd", "--timeout", "10s"], 5, "\
 mainstay: etcd is failed: etcd is not started: this node is member ID of cluster ID, but DIR/etcd is on another file system (tmpfs mounted at DIR/etcd, number ID) than its data was (DISK). Mount the disk with the data. If it is lost for good: mainstay etcd replace
 ");
@@ -96,7 +96,7 @@ fn an_etcd_whose_disk_is_full_says_so_and_goes_on_when_there_is_room() {
     masters.run(
         M1,
         &format!(
-            "mkdir -p {data}; chmod 700 {data}; mount -t tmpfs -o size=176m,mode=0700 mssup {data}"
+            "mkdir -p {data}; chmod 700 {data}; mount -t tmpfs -o size=176m,mode=0700 small-disk {data}"
         ),
     );
     masters.bring_up();

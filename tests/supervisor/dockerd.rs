@@ -2,7 +2,7 @@
 
 use lab::{Beneath, Daemon, Stamp, Units};
 
-use crate::masters::{Masters, until, with_units};
+use crate::masters::{Masters, with_units};
 use crate::support::{M1, M2, M3};
 
 #[test]
@@ -58,6 +58,7 @@ mainstay: not done within 3s, and still under way: dockerd is backoff, images is
     for command in &mut commands {
         assert!(command.wait().unwrap().success());
     }
+    masters.write();
     masters.shows(M3, "\
 units
   dockerd            backoff for SPAN (exec): DIR/bin/dockerd is not installed: install it, or set its path in the configuration; next attempt in SPAN
@@ -68,7 +69,6 @@ units
 
     // Nobody has to say anything.
     masters.run(M3, &format!("ln -s {} {program}", real.trim()));
-    until("m3 to come up", || (masters.unit(M3, "etcd")["state"] == "ready").then_some(()));
-    masters.settle();
+    masters.well(M3);
     masters.nothing_is_lost();
 }

@@ -5,6 +5,7 @@
 //! write that was acknowledged.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod bring_up;
 mod containers;
 mod data;
 mod dockerd;
@@ -12,5 +13,6 @@ mod kubelet;
 mod lost;
 mod mainstay;
 mod masters;
+mod said;
 #[path = "../support/mod.rs"]
 mod support;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use time::{Date, Month, OffsetDateTime};
 
 use super::rpc::Client;
+use super::rpc::messages::RangeRequest;
 use super::schedule;
 use super::{ClusterId, Error, MemberId, Progress, Refusal};
 
@@ -87,6 +88,13 @@ impl Snapshots {
             return Err(Refusal::LearnerSnapshot { url: client.url().to_owned() }.into());
         }
         let header = status.header.unwrap_or_default();
+        let revision = match catch_up(client).await {
+            Ok(revision) => revision.max(header.revision),
+            Err(why) => {
+                progress.step(format!("writes that others acknowledged last may not be in it: {why}"));
+                header.revision
+            }
+        };
         let taken = now();
         std::fs::create_dir_all(&self.folder).map_err(Error::file("create", &self.folder))?;
         let path = self.folder.join(format!("{PREFIX}{}{SUFFIX}", stamp(taken)));
@@ -98,7 +106,7 @@ impl Snapshots {
             cluster: ClusterId(header.cluster_id),
             member: MemberId(header.member_id),
             version: status.version,
-            revision: header.revision,
+            revision,
             taken: taken.as_secs(),
             sha256: received.sha256.clone(),
         };
@@ -192,6 +200,13 @@ fn beside(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".json");
     name.into()
+}
+
+/// Waits until the member has all that the cluster has acknowledged so far; its revision then. A member sends what it has
+/// applied, and may be behind a majority of the others.
+async fn catch_up(client: &Client) -> Result<i64, Error> {
+    let any = RangeRequest { key: vec![0], count_only: true, ..RangeRequest::default() };
+    Ok(client.range(any).await?.header.unwrap_or_default().revision)
 }
 
 async fn receive(client: &Client, mut part: Part, progress: &Progress) -> Result<Received, Error> {

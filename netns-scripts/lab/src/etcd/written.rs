@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_log_is_read_as_it_was_written() {
-        let folder = std::env::temp_dir().join(format!("mssup-written-{}", std::process::id()));
+        let folder = std::env::temp_dir().join(format!("lab-written-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let lines = format!("{}\n{}\n{}", write(0, 5), write(1, 9), "/written/cut");
         std::fs::write(folder.join("m1.log"), lines).unwrap();
