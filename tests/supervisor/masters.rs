@@ -71,7 +71,8 @@ impl Masters {
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let net = Net::up(3)?;
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let logs = std::env::temp_dir().join(format!("mainstay-written-{}-{number}", std::process::id()));
+        let logs =
+            std::env::temp_dir().join(format!("mainstay-written-{}-{number}", std::process::id()));
         net.start(net.lab().nodes(), &daemon);
         Some(Self { writer: None, access: None, logs, daemon, net, _turn: turn })
     }

@@ -91,7 +91,8 @@ impl Snapshots {
         let revision = match catch_up(client).await {
             Ok(revision) => revision.max(header.revision),
             Err(why) => {
-                progress.step(format!("writes that others acknowledged last may not be in it: {why}"));
+                progress
+                    .step(format!("writes that others acknowledged last may not be in it: {why}"));
                 header.revision
             }
         };
