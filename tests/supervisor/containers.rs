@@ -42,7 +42,6 @@ apiserver  10.51.0.100 is on m2 (10.51.0.12), for SPAN (since TIME)
               TIME  m2 advertises priority 244 and wins
               TIME  the effective priority falls from 254 to 126
               TIME  the check etcd is sick: etcd does not answer: etcd at https://127.0.0.1:2379 cannot be reached: transport error: tcp connect error: Connection refused (os error 111); is it running (`mainstay status`), and is the way there open?
-              TIME  the unit etcd does not run and is started again: killed by SIGKILL
   would move  m2 degrades or is drained: m1 takes over after 2 ms
               m2 falls silent: m1 takes over after 602 ms
               on purpose: `mainstay vip drain` on m2

@@ -6,11 +6,6 @@ use serde_json::Value;
 use crate::masters::{Masters, has_kubelet, until, with_units};
 use crate::support::{M1, M2};
 
-fn up() -> Option<Masters> {
-    let beneath = if has_kubelet() { Beneath::Kubelet } else { Beneath::Etcd };
-    Masters::up(with_units(beneath))
-}
-
 /// Kills the daemon on m1, does something while nobody is there, and starts it again: what runs
 /// beneath runs on.
 fn survived(masters: &Masters, part: Part, meanwhile: impl FnOnce()) {
@@ -32,7 +27,8 @@ fn survived(masters: &Masters, part: Part, meanwhile: impl FnOnce()) {
 
 #[test]
 fn what_runs_outlives_mainstay_and_is_taken_over() {
-    let Some(masters) = up() else { return };
+    let beneath = if has_kubelet() { Beneath::Kubelet } else { Beneath::Etcd };
+    let Some(masters) = Masters::up(with_units(beneath)) else { return };
     let start = Stamp::now();
     survived(&masters, Part::Parent, || {});
     masters.unmoved(M1, start);
@@ -45,7 +41,7 @@ fn what_runs_outlives_mainstay_and_is_taken_over() {
 
 #[test]
 fn what_runs_is_found_again_when_everything_that_was_known_is_damaged() {
-    let Some(masters) = up() else { return };
+    let Some(masters) = Masters::up(with_units(Beneath::Etcd)) else { return };
     let start = Stamp::now();
     let state = masters.path(M1, "state");
     let files = ["supervisor.json", "units.json", "etcd.json", "images.json"];
