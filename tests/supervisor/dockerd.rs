@@ -48,7 +48,8 @@ apiserver  10.51.0.100 is on m2 (10.51.0.12), for SPAN (since TIME)
   wrong       nothing
 ");
     let ended = masters.event_where(M1, "unit_ended", |event| event["detail"]["unit"] == "etcd");
-    println!("{ended}");
+    let why = ended["why"].as_str().unwrap();
+    assert!(why.contains("with dockerd: without \"live-restore\": true"), "{why}");
     let etcd = masters.etcd_pid(M1);
 
     let ran = masters.mainstay(M1, &["unit", "restart", "dockerd"]);
