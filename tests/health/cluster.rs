@@ -100,3 +100,14 @@ fn what_differs_from_run_to_run_is_not_compared() {
                     process PID, within 2s: removed in SPAN, told\n";
     assert_eq!(steady(text), expected);
 }
+
+#[test]
+fn what_the_machine_refuses_is_not_compared() {
+    let api = "api  10.0.0.10 is here\n  wrong       nothing\n";
+    let refused = "memory could not be locked; set LimitMEMLOCK=infinity";
+    let text = format!("{api}\nm1\n  WRONG       {refused}\n");
+    assert_eq!(without_machine(&text), api);
+    let other = "the unit etcd has failed\n              -> act\n";
+    let text = format!("{api}\nm1\n  WRONG       {refused}\n              {other}");
+    assert_eq!(without_machine(&text), format!("{api}\nm1\n  WRONG       {other}"));
+}

@@ -61,11 +61,22 @@ fn uncounted(line: String) -> String {
     format!("{}N{}", &line[..start], &line[end..])
 }
 
-/// Without what the machine refuses the daemon.
+/// Without what the machine refuses the daemon, which is among what is wrong with the node.
 pub fn without_machine(text: &str) -> String {
-    let is_refusal = |line: &str| line.contains("LimitMEMLOCK") || line.contains("LimitRTPRIO");
-    let is_told = |block: &&str| !block.lines().skip(1).all(is_refusal);
-    let blocks: Vec<&str> = text.trim_end().split("\n\n").filter(is_told).collect();
+    const LABEL: &str = "  WRONG       ";
+    let is_told = |line: &&str| !line.contains("LimitMEMLOCK") && !line.contains("LimitRTPRIO");
+    let block = |block: &str| {
+        let mut told: Vec<String> = block.lines().filter(is_told).map(str::to_owned).collect();
+        if told.len() == block.lines().count() {
+            return Some(told);
+        }
+        // After the node's name the first one that is left has the label.
+        let first = told.get_mut(1)?;
+        first.replace_range(..LABEL.len(), LABEL);
+        Some(told)
+    };
+    let blocks: Vec<String> =
+        text.trim_end().split("\n\n").filter_map(block).map(|it| it.join("\n")).collect();
     blocks.join("\n\n") + "\n"
 }
 
