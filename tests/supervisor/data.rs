@@ -17,7 +17,8 @@ fn an_etcd_whose_data_are_gone_is_not_started_and_says_how_it_is_replaced() {
 units
   dockerd            ready for SPAN (exec)
   └─ images          ready for SPAN (task)
-     └─ etcd         failed for SPAN (container): etcd is not started: this node is member ID of cluster ID, but DIR/etcd has been emptied. Put the data back, or mount its disk. If it is lost for good and other members live: mainstay etcd replace. If all are lost: mainstay etcd restore FILE
+     └─ etcd         failed for SPAN (container): etcd is not started: this node is member ID of cluster ID, but DIR/etcd has been emptied
+                     -> Put the data back, or mount its disk. If it is lost for good: mainstay etcd replace. Where too few other members live for that, it says how to begin anew with what is left
 ");
     masters.explains(M1, "\
 apiserver  10.51.0.100 is on m2 (10.51.0.12), for SPAN (since TIME)
@@ -31,9 +32,13 @@ apiserver  10.51.0.100 is on m2 (10.51.0.12), for SPAN (since TIME)
               m2 falls silent: m3, if healthy, takes over after 618 ms, else m1 after 702 ms
               on purpose: `mainstay vip drain` on m2
   WRONG       the check etcd has been sick for SPAN: etcd does not answer: etcd at https://127.0.0.1:2379 cannot be reached: transport error: tcp connect error: Connection refused (os error 111); is it running (`mainstay status`), and is the way there open?
+
+m1
+  WRONG       the unit etcd has failed for SPAN: etcd is not started: this node is member ID of cluster ID, but DIR/etcd has been emptied
+              -> Put the data back, or mount its disk. If it is lost for good: mainstay etcd replace. Where too few other members live for that, it says how to begin anew with what is left
 ");
     masters.fails(M1, &["up", "--timeout", "5s"], 5, "\
-mainstay: etcd is failed: etcd is not started: this node is member ID of cluster ID, but DIR/etcd has been emptied. Put the data back, or mount its disk. If it is lost for good and other members live: mainstay etcd replace. If all are lost: mainstay etcd restore FILE
+mainstay: etcd is failed: etcd is not started: this node is member ID of cluster ID, but DIR/etcd has been emptied. Put the data back, or mount its disk. If it is lost for good: mainstay etcd replace. Where too few other members live for that, it says how to begin anew with what is left
 ");
     // Nobody has begun anything in its place.
     assert_eq!(masters.run(M1, &format!("ls -A {data}")), "");
@@ -62,7 +67,8 @@ mainstay: etcd is failed: etcd is not started: this node is member ID of cluster
 units
   dockerd            ready for SPAN (exec)
   └─ images          ready for SPAN (task)
-     └─ etcd         failed for SPAN (container): etcd is not started: this node is member ID of cluster ID, but DIR/etcd is on another file system (tmpfs mounted at DIR/etcd, number ID) than its data was (DISK). Mount the disk with the data. If it is lost for good: mainstay etcd replace
+     └─ etcd         failed for SPAN (container): etcd is not started: this node is member ID of cluster ID, but DIR/etcd is on another file system (tmpfs mounted at DIR/etcd, number ID) than its data was (DISK)
+                     -> Mount the disk with the data. If it is lost for good: mainstay etcd replace
 ");
     masters.explains(M1, "\
 apiserver  10.51.0.100 is on m2 (10.51.0.12), for SPAN (since TIME)
@@ -77,6 +83,10 @@ apiserver  10.51.0.100 is on m2 (10.51.0.12), for SPAN (since TIME)
               m2 falls silent: m3, if healthy, takes over after 618 ms, else m1 after 702 ms
               on purpose: `mainstay vip drain` on m2
   WRONG       the check etcd has been sick for SPAN: etcd does not answer: etcd at https://127.0.0.1:2379 cannot be reached: transport error: tcp connect error: Connection refused (os error 111); is it running (`mainstay status`), and is the way there open?
+
+m1
+  WRONG       the unit etcd has failed for SPAN: etcd is not started: this node is member ID of cluster ID, but DIR/etcd is on another file system (tmpfs mounted at DIR/etcd, number ID) than its data was (DISK)
+              -> Mount the disk with the data. If it is lost for good: mainstay etcd replace
 ");
     assert_eq!(masters.run(M1, &format!("ls -A {data}")), "");
     masters.nothing_is_lost_on(&[M2, M3]);

@@ -49,7 +49,7 @@ fn a_kubelet_that_ends_again_and_again_is_named_and_harms_nobody() {
     masters.shows(M1, "\
 units
   dockerd            ready for SPAN (exec)
-  └─ images          ready for SPAN (task, restarted once)
+  └─ images          ready for SPAN (task)
      └─ etcd         ready for SPAN (container)
         └─ kubelet   crash-looping for SPAN (exec, restarted 5 times): exited with code 255; next attempt in SPAN
 ");

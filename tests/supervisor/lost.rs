@@ -79,6 +79,10 @@ apiserver  10.51.0.100 is here, on m1, for SPAN (since TIME)
               m1 falls silent: m2, if healthy, takes over after 610 ms
               on purpose: `mainstay vip drain` on m1
   WRONG       the check etcd passes with a warning: etcd has no quorum: start etcd on the other masters (`mainstay etcd status` shows them)
+
+m1
+  WRONG       the unit etcd runs and is not ready for SPAN: etcd has no quorum: start etcd on the other masters (`mainstay etcd status` shows them)
+              -> `mainstay unit logs etcd`
 ");
     assert_eq!(masters.etcd_pid(M1), etcd, "etcd was restarted");
     masters.unmoved(M1, start);
@@ -91,7 +95,7 @@ mainstay: etcd runs on this node. Stop it first: mainstay unit stop etcd
 ",
     );
     masters.fails(M1, &["leave"], 5, "\
-mainstay: etcd has no quorum: 0 of 3 members are well, 2 are needed (m1 (ID): no leader; m2 (ID): etcd at https://10.51.0.12:2379 cannot be reached: transport error: tcp connect error: Connection refused (os error 111); is it running (`mainstay status`), and is the way there open?; m3 (ID): etcd at https://10.51.0.13:2379 cannot be reached: transport error: tcp connect error: Connection refused (os error 111); is it running (`mainstay status`), and is the way there open?). Start the others first. If they are lost for good, restore a snapshot on one master: mainstay etcd restore FILE
+mainstay: etcd has no quorum: 0 of 3 members are well, 2 are needed (m1 (ID): no leader; m2 (ID): etcd at https://10.51.0.12:2379 cannot be reached: transport error: tcp connect error: Connection refused (os error 111); is it running (`mainstay status`), and is the way there open?; m3 (ID): etcd at https://10.51.0.13:2379 cannot be reached: transport error: tcp connect error: Connection refused (os error 111); is it running (`mainstay status`), and is the way there open?). Start the others first. If too many are lost for good, begin a new cluster with what m1 has: on m1, in this order: `mainstay etcd snapshot`, `mainstay unit stop etcd`, `mainstay etcd restore FILE` with the snapshot's path, `mainstay unit start etcd`. Then, one after the other, on each other master `mainstay etcd replace`. At last restart API servers and kubelets
 ");
     masters.fails(
         M1,

@@ -53,8 +53,8 @@ fn what_runs_is_found_again_when_everything_that_was_known_is_damaged() {
         }
     });
     let kept = masters.run(M1, &format!("ls {state}"));
-    for aside in ["supervisor.json.corrupt-1", "etcd.json.corrupt-1", "units.corrupt"] {
-        assert!(kept.contains(aside), "{kept}");
+    for file in files {
+        assert!(kept.contains(&format!("{file}.corrupt-1")), "{kept}");
     }
     masters.event(M1, "state_corrupt");
     masters.unmoved(M1, start);
