@@ -4,7 +4,7 @@
 //! By netlink's sock_diag. Deleted first, an address lets no reset out: end them, delete it, and end
 //! what came about meanwhile.
 //!
-//! And tells who serves a connection that this host has with itself: [`serving`].
+//! And tells who serves a connection that this host has with itself: [`serving()`].
 
 mod request;
 mod serving;
