@@ -48,6 +48,7 @@ fn config(input: &mut Unstructured<'_>) -> Result<RouterConfig> {
         addresses: Addresses::new(addresses.collect()).unwrap(),
         lease: Lease::from_secs(input.int_in_range(0..=5)?).ok(),
         checksum: Checksum::Auto,
+        virtual_mac: input.arbitrary()?,
     })
 }
 
