@@ -82,7 +82,7 @@ impl World {
             if claim == Claim::Has { "announces the address" } else { "probes" }
         );
         for to in 0..self.nodes.len() {
-            if to == from && claim == Claim::Has {
+            if to == from && claim == Claim::Has && self.nodes[from].link {
                 self.nodes[to].cache = Some(from);
             } else if to != from && self.reaches(from, to) {
                 self.travel(from, to, Event::Arp(to, from, claim));

@@ -42,10 +42,18 @@ impl Group<'_> {
         let misleads = timing.duplicates > 0
             || comes_after(timing.delay.0 + least)
             || owner && !timing.in_order && comes_after(RESTART.0);
-        let others = if misleads { heard } else { Vec::new() };
+        let mut others = if misleads { heard.clone() } else { Vec::new() };
         // Alone, it comes back by itself; an owner does so at once; and it may be as soon as those
         // who wait in full.
         let back = self.partition.contains(&node) && self.world.nodes[node].will_run();
+        // Until it hears of its successor it counts with its own interval, which may be the shorter.
+        let between = |&next: &usize| self.world.nodes[next].real_interval();
+        let longest = heard.iter().map(between).max().unwrap_or(0);
+        if back
+            && longest + timing.delay.1 + timing.turn.1 + ROUNDING > self.active_down(node, node)
+        {
+            others.push(node);
+        }
         let waits = !windows.is_empty() && !owner && !overtaken;
         if back && !waits && self.priority(node).is_some() {
             windows.push(self.starts(node, restart(sent.0, sent.1)));
