@@ -37,7 +37,8 @@ impl Info {
         if !self.live_restore {
             warnings.push(
                 "docker runs without live-restore: a restart of docker stops etcd; \
-                 set \"live-restore\": true in /etc/docker/daemon.json and reload docker"
+                 set live_restore = true in [docker], or, where systemd runs docker, \
+                 \"live-restore\": true in /etc/docker/daemon.json, and reload docker"
                     .to_owned(),
             );
         }

@@ -112,8 +112,8 @@ impl Found {
         };
         if interrupted {
             reason.push_str(
-                ", with dockerd: without \"live-restore\": true in /etc/docker/daemon.json \
-                 containers end when docker does",
+                ", with dockerd: without \"live-restore\": true (live_restore in [docker], or \
+                 /etc/docker/daemon.json where systemd runs docker) containers end when docker does",
             );
         }
         Ended { reason, success: code == 0 && !interrupted }
