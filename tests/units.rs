@@ -12,7 +12,8 @@ struct Place(std::path::PathBuf);
 
 impl Place {
     fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("mswire-{name}-{}", std::process::id()));
+        let path =
+            std::env::temp_dir().join(format!("mainstay-units-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
     }

@@ -145,7 +145,7 @@ fn three_members_of_a_real_etcd_trust_each_other_and_nobody_else() {
     if !installed("etcd") || !installed("curl") {
         return;
     }
-    let folder = std::env::temp_dir().join(format!("mshost-etcd-{}", std::process::id()));
+    let folder = std::env::temp_dir().join(format!("mainstay-certs-etcd-{}", std::process::id()));
     let members = (1..=3).map(|number| member(&folder, number)).collect();
     let mut mesh = Mesh(folder.clone(), members);
     issue(&mesh.1[0].settings, Mode::First, SystemTime::now()).unwrap();
@@ -236,7 +236,7 @@ fn a_real_kube_apiserver_serves_with_them_and_reaches_its_etcd() {
     if !installed("etcd") || !installed("curl") || !binary.exists() {
         return;
     }
-    let folder = std::env::temp_dir().join(format!("mshost-api-{}", std::process::id()));
+    let folder = std::env::temp_dir().join(format!("mainstay-certs-api-{}", std::process::id()));
     let mut mesh = Mesh(folder.clone(), vec![member(&folder, 4)]);
     issue(&mesh.1[0].settings, Mode::First, SystemTime::now()).unwrap();
     let cluster = format!("{}={}", mesh.1[0].name(), mesh.1[0].peer());

@@ -291,7 +291,8 @@ mod tests {
     fn what_is_asked_for_or_known_is_read_back_as_it_was_written() {
         let joining = Joining { cluster: CLUSTER, member: ME, initial_cluster: "m1=x".into() };
         let identity = Identity { cluster: CLUSTER, member: ME, place: place("a") };
-        let folder = std::env::temp_dir().join(format!("msetcd-record-{}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("mainstay-etcd-record-{}", std::process::id()));
         for record in
             [Record::Nothing, Record::Bootstrap, Record::Join(joining), Record::Member(identity)]
         {

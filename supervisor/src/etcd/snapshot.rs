@@ -397,7 +397,8 @@ mod tests {
 
     #[test]
     fn a_snapshot_that_is_cut_changed_or_something_else_is_refused() {
-        let path = std::env::temp_dir().join(format!("msetcd-verify-{}", std::process::id()));
+        let path =
+            std::env::temp_dir().join(format!("mainstay-etcd-verify-{}", std::process::id()));
         let verdict = |bytes: &[u8]| {
             std::fs::write(&path, bytes).unwrap();
             verify(&path).map_err(|why| why.to_string())

@@ -91,7 +91,7 @@ mod tests {
     #[tokio::test]
     async fn a_socket_that_is_not_there_or_that_nobody_listens_at_is_absent() {
         assert!(matches!(ask(Path::new("/nonexistent/cri.sock")).await, Cri::Absent(_)));
-        let path = std::env::temp_dir().join(format!("mshost-cri-{}", std::process::id()));
+        let path = std::env::temp_dir().join(format!("mainstay-cri-{}", std::process::id()));
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         let found = ask(&path).await;
         std::fs::remove_file(&path).unwrap();

@@ -16,7 +16,7 @@ use supervisor::docker::{Client, Images};
 use supervisor::readiness::Probe;
 
 /// Begins the names of all that the tests make.
-const PREFIX: &str = "msdock";
+const PREFIX: &str = "mainstay-docker";
 /// The image that every test has.
 pub const IMAGE: &str = "etcd:lab";
 /// For what happens at once on an idle machine.

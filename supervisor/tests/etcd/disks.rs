@@ -21,7 +21,7 @@ impl Mount {
     pub fn of_size(path: &Path, size: &str) -> Self {
         let options = format!("size={size}");
         let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &options, "msetcd"]).arg(path);
+        mount.args(["-t", "tmpfs", "-o", &options, "mainstay-etcd"]).arg(path);
         assert!(
             mount.status().unwrap().success(),
             "mounting needs root: sudo netns-scripts/test.sh"

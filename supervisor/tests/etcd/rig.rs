@@ -52,7 +52,8 @@ impl Rig {
         }
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let folder = std::env::temp_dir().join(format!("msetcd-{}-{number}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("mainstay-etcd-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let nodes: Vec<Node> = (1..=count).map(|index| node(index, number)).collect();
         let masters = nodes.iter().map(|me| Master::new(me, &nodes, &folder, &change)).collect();

@@ -42,7 +42,7 @@ struct Rig {
 impl Rig {
     fn new() -> Self {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let namespace = Namespace(format!("msetcd{}-{number}", std::process::id()));
+        let namespace = Namespace(format!("mainstay-etcd{}-{number}", std::process::id()));
         run("ip", &["netns", "add", &namespace.0]);
         run("ip", &["-n", &namespace.0, "link", "set", "lo", "up"]);
         let folder = std::env::temp_dir().join(&namespace.0);

@@ -17,7 +17,8 @@ struct Containerd {
 
 impl Containerd {
     fn start(name: &str, configuration: &str) -> Self {
-        let directory = std::env::temp_dir().join(format!("mshost-{name}-{}", std::process::id()));
+        let directory =
+            std::env::temp_dir().join(format!("mainstay-{name}-{}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
         let path = |name: &str| shown(&directory.join(name));
         fs::write(path("config.toml"), configuration).unwrap();

@@ -55,7 +55,7 @@ impl Rig {
     pub fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("mshostk{}-{count}", std::process::id());
+        let name = format!("mainstay-kubelet{}-{count}", std::process::id());
         run("ip", &["netns", "add", &name]);
         let namespace = Namespace(name.clone());
         run("ip", &["-n", &name, "link", "set", "lo", "up"]);

@@ -79,7 +79,7 @@ struct Rig {
 
 impl Rig {
     fn new(name: &str) -> Self {
-        let name = format!("mscore-survival-{name}-{}", std::process::id());
+        let name = format!("mainstay-survival-{name}-{}", std::process::id());
         let directory = std::env::temp_dir().join(name);
         fs::create_dir_all(&directory).unwrap();
         Self { directory, host: None }

@@ -42,11 +42,11 @@ impl Service {
             return None;
         };
         let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-        let container = Container::boot(&root, &[("mscore.service", &unit())]);
+        let container = Container::boot(&root, &[("supervised.service", &unit())]);
         fs::create_dir_all(container.path("/opt")).unwrap();
         fs::copy(std::env::current_exe().unwrap(), container.path("/opt/host")).unwrap();
         let service = Self { container, _one: one };
-        service.act("systemctl start mscore");
+        service.act("systemctl start supervised");
         Some(service)
     }
 
@@ -70,14 +70,14 @@ impl Service {
 #[test]
 fn whatever_systemd_does_to_the_service_the_children_live_on_and_are_adopted() {
     let Some(service) = Service::start() else { return };
-    let first = service.act("systemctl restart mscore");
+    let first = service.act("systemctl restart supervised");
     for command in [
-        "systemctl restart mscore",
-        "systemctl kill --kill-whom=main --signal=KILL mscore",
-        "systemctl kill --kill-whom=main --signal=ABRT mscore",
-        "systemctl stop mscore && systemctl start mscore",
-        "systemctl stop mscore && systemctl daemon-reload && systemctl reset-failed && systemctl start mscore",
-        "systemctl daemon-reexec && systemctl restart mscore",
+        "systemctl restart supervised",
+        "systemctl kill --kill-whom=main --signal=KILL supervised",
+        "systemctl kill --kill-whom=main --signal=ABRT supervised",
+        "systemctl stop supervised && systemctl start supervised",
+        "systemctl stop supervised && systemctl daemon-reload && systemctl reset-failed && systemctl start supervised",
+        "systemctl daemon-reexec && systemctl restart supervised",
     ] {
         assert_eq!(service.act(command), first, "{command}");
     }
@@ -90,19 +90,19 @@ fn children_are_not_in_the_sandbox_where_the_drop_in_lifts_it() {
     let Some(service) = Service::start() else { return };
     let run = |command: &str| service.container.run(command).trim().to_owned();
     // What runs already keeps what it was started with: stopped, it starts anew.
-    let sandboxed = service.act("systemctl restart mscore");
+    let sandboxed = service.act("systemctl restart supervised");
     let mounts = |pid: &str| run(&format!("readlink /proc/{pid}/ns/mnt"));
     assert_ne!(mounts(&sandboxed[0].to_string()), mounts("1"));
-    let drop_in = service.container.path("/etc/systemd/system/mscore.service.d");
+    let drop_in = service.container.path("/etc/systemd/system/supervised.service.d");
     fs::create_dir_all(&drop_in).unwrap();
     fs::write(drop_in.join("exec-backend.conf"), LIFTED).unwrap();
-    run("systemctl stop mscore; systemctl daemon-reload");
+    run("systemctl stop supervised; systemctl daemon-reload");
     for pid in sandboxed {
         run(&format!("kill -9 -{pid}; while [ -e /proc/{pid} ]; do :; done"));
     }
     let names = ["dockerd", "etcd", "kubelet"];
     run("rm /var/lib/mainstay/*.ready");
-    for (pid, unit) in service.act("systemctl start mscore").into_iter().zip(names) {
+    for (pid, unit) in service.act("systemctl start supervised").into_iter().zip(names) {
         let pid = pid.to_string();
         assert_eq!(mounts(&pid), mounts("1"));
         for what in ["CapBnd", "NoNewPrivs"] {
@@ -110,7 +110,7 @@ fn children_are_not_in_the_sandbox_where_the_drop_in_lifts_it() {
             assert_eq!(of(&pid), of("1"));
         }
         let cgroups = run(&format!("cat /proc/{pid}/cgroup"));
-        let own = format!("/system.slice/mscore.service/mainstay-{unit}");
+        let own = format!("/system.slice/supervised.service/mainstay-{unit}");
         assert!(cgroups.lines().any(|it| it.ends_with(&own)), "{cgroups}");
     }
 }
