@@ -189,7 +189,8 @@ impl Machine {
             return Err(error(io::Error::other(format!("{command}: it does not run"))));
         };
         let output = Command::new("timeout")
-            .args([COMMAND_SECONDS, "nsenter", "--all", "--target", &running.init.to_string()])
+            .args([COMMAND_SECONDS, "nsenter", "--all", "--root", "--wd", "--target"])
+            .arg(running.init.to_string())
             .args(["sh", "-c", command])
             .stdin(Stdio::null())
             .output();
