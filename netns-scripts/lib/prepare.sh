@@ -22,6 +22,7 @@ dockerd docker.io
 nsenter util-linux
 cc gcc
 openssl openssl
+curl curl
 etcd etcd-server
 etcdctl etcd-client
 debootstrap debootstrap

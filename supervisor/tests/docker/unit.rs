@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lab::docker::BinaryImage;
+use rustix::process::{Pid, Signal, kill_process};
 use supervisor::backend::exec::{Exec, ExecSpec, Place};
 use supervisor::backend::{Backend, Identity, Readiness, Running};
 use supervisor::docker::{Dockerd, Remains};
@@ -44,9 +45,9 @@ fn pid(running: &Running) -> u32 {
     *pid
 }
 
-fn send(signal: &str, pid: u32) {
-    let output = std::process::Command::new("kill").args([signal, &pid.to_string()]).output();
-    assert!(output.unwrap().status.success());
+fn kill(pid: u32) {
+    let pid = Pid::from_raw(pid.try_into().unwrap()).unwrap();
+    kill_process(pid, Signal::KILL).unwrap();
 }
 
 #[test]
@@ -71,7 +72,7 @@ async fn lives(rig: &Rig) {
         assert_eq!(adopted.identity, first.identity);
     }
 
-    send("-KILL", pid(&first));
+    kill(pid(&first));
     let ended = soon(successor.ended(&first.identity)).await;
     assert!(!ended.success, "{ended:?}");
     // It is a child of this process, and waited for by who has started it.
@@ -103,7 +104,7 @@ async fn comes_back(rig: &Rig) {
     let mut running = dockerd.start().await.unwrap();
     ready(&dockerd, &running.identity).await;
     for round in 0..5 {
-        send("-KILL", pid(&running));
+        kill(pid(&running));
         // Not even reaped in the odd rounds: another mainstay starts the next one.
         let next = if round % 2 == 0 {
             soon(dockerd.ended(&running.identity)).await;
